@@ -1,0 +1,1 @@
+//! Codecs, framed as Kafka frames them.

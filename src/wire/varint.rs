@@ -1,0 +1,131 @@
+//! Zig-zag varints, as Kafka writes them: the shortest form, seven bits a byte, low group first.
+
+use super::cursor::{Cursor, CursorError};
+
+/// The most bytes that a 32-bit varint takes.
+pub(crate) const MAX_LEN: usize = 5;
+/// The most bytes that a 64-bit varint takes.
+pub(crate) const MAX_LONG_LEN: usize = 10;
+
+#[inline]
+const fn zigzag(value: i32) -> u32 {
+    ((value << 1) ^ (value >> 31)) as u32
+}
+
+#[inline]
+const fn zigzag_long(value: i64) -> u64 {
+    ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// Bytes that [`put`] takes for `value`.
+#[inline]
+pub(crate) const fn len(value: i32) -> usize {
+    let bits = 32 - (zigzag(value) | 1).leading_zeros() as usize;
+    bits.div_ceil(7)
+}
+
+/// Bytes that [`put_long`] takes for `value`.
+#[inline]
+pub(crate) const fn len_long(value: i64) -> usize {
+    let bits = 64 - (zigzag_long(value) | 1).leading_zeros() as usize;
+    bits.div_ceil(7)
+}
+
+/// Appends `value` to `out`.
+#[inline]
+pub(crate) fn put(out: &mut Vec<u8>, value: i32) {
+    put_groups(out, u64::from(zigzag(value)));
+}
+
+/// Appends `value` to `out`, in up to ten bytes.
+#[inline]
+pub(crate) fn put_long(out: &mut Vec<u8>, value: i64) {
+    put_groups(out, zigzag_long(value));
+}
+
+#[inline]
+fn put_groups(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Reads a 32-bit varint. Longer forms than needed are legal; bits beyond the 32nd are dropped.
+#[inline]
+pub(crate) fn get(from: &mut Cursor<'_>) -> Result<i32, CursorError> {
+    let value = get_groups(from, MAX_LEN)? as u32;
+    Ok((value >> 1) as i32 ^ -((value & 1) as i32))
+}
+
+/// Reads a 64-bit varint.
+#[inline]
+pub(crate) fn get_long(from: &mut Cursor<'_>) -> Result<i64, CursorError> {
+    let value = get_groups(from, MAX_LONG_LEN)?;
+    Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+}
+
+#[inline]
+fn get_groups(from: &mut Cursor<'_>, most: usize) -> Result<u64, CursorError> {
+    let mut value = 0_u64;
+    for group in 0..most {
+        let byte = from.u8()?;
+        value |= u64::from(byte & 0x7f) << (7 * group);
+        if byte < 0x80 {
+            return Ok(value);
+        }
+    }
+    Err(CursorError::VarintTooLong)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn small_values_are_the_bytes_that_kafka_writes() {
+        let cases: [(i32, &[u8]); 6] = [
+            (0, &[0]),
+            (-1, &[1]),
+            (1, &[2]),
+            (63, &[0x7e]),
+            (64, &[0x80, 1]),
+            (i32::MIN, &[0xff, 0xff, 0xff, 0xff, 0x0f]),
+        ];
+        for (value, bytes) in cases {
+            let mut out = Vec::new();
+            put(&mut out, value);
+            assert_eq!(out, bytes, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_varint_that_never_ends_is_refused() {
+        assert_eq!(get(&mut Cursor::new(&[0x80; 5])), Err(CursorError::VarintTooLong));
+        assert_eq!(get_long(&mut Cursor::new(&[0x80; 10])), Err(CursorError::VarintTooLong));
+        assert_eq!(get(&mut Cursor::new(&[0x80; 4])), Err(CursorError::Underflow));
+    }
+
+    #[test]
+    fn a_longer_form_than_needed_is_read() {
+        assert_eq!(get(&mut Cursor::new(&[0x82, 0x80, 0x00])), Ok(1));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_put_is_read_back_and_as_long_as_said(value: i64) {
+            let mut out = Vec::new();
+            put_long(&mut out, value);
+            prop_assert_eq!(out.len(), len_long(value));
+            prop_assert_eq!(get_long(&mut Cursor::new(&out)), Ok(value));
+            let short = value as i32;
+            out.clear();
+            put(&mut out, short);
+            prop_assert_eq!(out.len(), len(short));
+            prop_assert_eq!(get(&mut Cursor::new(&out)), Ok(short));
+        }
+    }
+}

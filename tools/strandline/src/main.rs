@@ -1,0 +1,3 @@
+//! The command `strandline`.
+
+fn main() {}
