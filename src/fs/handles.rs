@@ -1,0 +1,245 @@
+//! A bounded number of open descriptors for an unbounded number of files: one cache for a store.
+//!
+//! Locks are taken in this order: a handle's slot, then the clock. Who holds the clock only tries
+//! a slot, and passes over one that is busy. Files are opened and closed outside the clock.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use super::{Access, Dir, File};
+
+/// The descriptor cache. Cheap to clone; clones are the same cache.
+#[derive(Clone)]
+pub(crate) struct Handles(Arc<Cache>);
+
+struct Cache {
+    most: usize,
+    clock: Mutex<Clock>,
+}
+
+/// The handles that have a descriptor, in a ring; the hand goes round to find one to close.
+#[derive(Default)]
+struct Clock {
+    places: Vec<Option<Arc<Slot>>>,
+    free: Vec<usize>,
+    hand: usize,
+}
+
+type Slot = Mutex<State>;
+
+struct State {
+    name: String,
+    /// `Some` only with a place on the clock.
+    file: Option<Arc<File>>,
+    place: Option<usize>,
+    /// Whether it was asked for since the hand last passed.
+    used: bool,
+}
+
+/// A file of the store: opened when it is asked for, its descriptor closed when others need the
+/// room. Cheap to clone; clones share the descriptor, and the last one to go closes it.
+#[derive(Clone)]
+pub(crate) struct Handle(Arc<Owner>);
+
+struct Owner {
+    cache: Handles,
+    dir: Dir,
+    access: Access,
+    slot: Arc<Slot>,
+}
+
+impl Handles {
+    /// A cache that keeps at most `most` descriptors, if that many are clean and idle.
+    pub(crate) fn new(most: usize) -> Handles {
+        Handles(Arc::new(Cache { most, clock: Mutex::default() }))
+    }
+
+    /// The file `name` in `dir`. This does no I/O, and does not ask whether it is there.
+    pub(crate) fn file(&self, dir: &Dir, name: &str, access: Access) -> Handle {
+        let state = State { name: name.to_owned(), file: None, place: None, used: false };
+        Handle(Arc::new(Owner {
+            cache: self.clone(),
+            dir: dir.clone(),
+            access,
+            slot: Arc::new(Mutex::new(state)),
+        }))
+    }
+
+    /// How many descriptors it holds.
+    pub(crate) fn open_descriptors(&self) -> usize {
+        locked(&self.0.clock).open()
+    }
+
+    /// Gives `slot`, whose state is locked, a place on the clock, and closes others for it.
+    fn enter(&self, slot: &Arc<Slot>, state: &mut State) {
+        let mut closed = Vec::new();
+        let mut clock = locked(&self.0.clock);
+        while clock.open() >= self.0.most {
+            match clock.evict() {
+                Some(file) => closed.push(file),
+                None => break,
+            }
+        }
+        state.place = Some(clock.take_place(slot));
+        drop(clock);
+        drop(closed);
+    }
+
+    /// Takes the file and the place of a handle whose state is locked.
+    fn leave(&self, state: &mut State) -> Option<Arc<File>> {
+        if let Some(place) = state.place.take() {
+            locked(&self.0.clock).give_up(place);
+        }
+        state.file.take()
+    }
+}
+
+impl Clock {
+    fn open(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    fn take_place(&mut self, slot: &Arc<Slot>) -> usize {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(None);
+            self.places.len() - 1
+        });
+        self.places[place] = Some(Arc::clone(slot));
+        place
+    }
+
+    fn give_up(&mut self, place: usize) {
+        self.places[place] = None;
+        self.free.push(place);
+    }
+
+    /// Takes the first file that was not asked for since the hand last passed and that can be
+    /// closed; `None` if two rounds find none.
+    fn evict(&mut self) -> Option<Arc<File>> {
+        for _ in 0..2 * self.places.len() {
+            let place = self.hand;
+            self.hand = (place + 1) % self.places.len();
+            let evicted = self.places[place].as_ref().and_then(|slot| take_if_idle(slot));
+            if evicted.is_some() {
+                self.give_up(place);
+                return evicted;
+            }
+        }
+        None
+    }
+}
+
+/// Takes the file out of a slot if it is clean, nobody has it, and this is its second chance.
+fn take_if_idle(slot: &Slot) -> Option<Arc<File>> {
+    let mut state = match slot.try_lock() {
+        Ok(state) => state,
+        Err(TryLockError::Poisoned(state)) => state.into_inner(),
+        Err(TryLockError::WouldBlock) => return None,
+    };
+    if std::mem::take(&mut state.used) {
+        return None;
+    }
+    // Exclusive first: then whoever wrote through it is done, and its mark is seen.
+    if Arc::get_mut(state.file.as_mut()?)?.is_dirty() {
+        return None;
+    }
+    state.place = None;
+    state.file.take()
+}
+
+impl Handle {
+    /// The file, opened if it is not. Whoever keeps the answer keeps the descriptor.
+    ///
+    /// To open it, the least recently used handles of the cache that are clean and idle are closed
+    /// down to the bound; if there are none the bound is exceeded. A file with unsynced changes is
+    /// never closed for others.
+    pub(crate) fn get(&self) -> io::Result<Arc<File>> {
+        let mut state = self.state();
+        state.used = true;
+        if let Some(file) = &state.file {
+            return Ok(Arc::clone(file));
+        }
+        self.0.cache.enter(&self.0.slot, &mut state);
+        match self.0.dir.open(&state.name, self.0.access) {
+            Ok(file) => Ok(Arc::clone(state.file.insert(Arc::new(file)))),
+            Err(error) => {
+                self.0.cache.leave(&mut state);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes `file`, which was just created under this handle's name, as the open one.
+    pub(crate) fn adopt(&self, file: File) {
+        let mut state = self.state();
+        state.used = true;
+        if state.place.is_none() {
+            self.0.cache.enter(&self.0.slot, &mut state);
+        }
+        let before = state.file.replace(Arc::new(file));
+        drop(state);
+        drop(before);
+    }
+
+    /// Renames the file in its directory, open or not. After an error the handle keeps the old
+    /// name. What a crash leaves: as [`Dir::rename`].
+    pub(crate) fn rename(&self, to: &str) -> io::Result<()> {
+        let mut state = self.state();
+        self.0.dir.rename(&state.name, to)?;
+        to.clone_into(&mut state.name);
+        Ok(())
+    }
+
+    /// Its name in its directory.
+    pub(crate) fn name(&self) -> String {
+        self.state().name.clone()
+    }
+
+    /// The directory that it is in.
+    pub(crate) fn dir(&self) -> &Dir {
+        &self.0.dir
+    }
+
+    /// Closes the descriptor, if nobody has the file from [`Handle::get`]. Unlike the cache it
+    /// closes one with unsynced changes too: the caller says that they are synced or not needed,
+    /// or opens it again because a sync failed.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        if state.file.as_mut().is_some_and(|file| Arc::get_mut(file).is_none()) {
+            return;
+        }
+        let file = self.0.cache.leave(&mut state);
+        drop(state);
+        drop(file);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        locked(&self.0.slot)
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        let mut state = locked(&self.slot);
+        let file = self.cache.leave(&mut state);
+        drop(state);
+        drop(file);
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.0.dir.path().join(self.name());
+        f.debug_tuple("Handle").field(&path).finish()
+    }
+}
+
+/// Every change under these locks is whole before anything can panic, so what a panic left is used.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[path = "handles_tests.rs"]
+mod tests;

@@ -1,0 +1,274 @@
+//! Directories of the operating system, reached beneath the root's descriptor.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::dir::Type;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
+use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+
+use super::{File, Lock, uninterrupted};
+use crate::fs::{Access, Entry, Kind};
+
+/// What a directory is made with, less the umask.
+const DIR_MODE: Mode = Mode::from_bits_truncate(0o750);
+/// What a file is made with, less the umask.
+const FILE_MODE: Mode = Mode::from_bits_truncate(0o640);
+/// How a directory is opened: for listing and syncing.
+const DIR_FLAGS: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+/// How a file is opened: never through a link, and without waiting for the other end of a pipe.
+const FILE_FLAGS: OFlag =
+    OFlag::O_NOFOLLOW.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+
+/// See [`crate::fs::Dir`].
+#[derive(Clone, Debug)]
+pub(in crate::fs) struct Dir(Arc<Node>);
+
+#[derive(Debug)]
+struct Node {
+    path: PathBuf,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Root(OwnedFd),
+    Beneath { parent: Dir, name: String },
+}
+
+/// A directory's descriptor for the time of a call.
+enum Descriptor<'a> {
+    Held(BorrowedFd<'a>),
+    Opened(OwnedFd),
+}
+
+impl AsFd for Descriptor<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Descriptor::Held(fd) => fd.as_fd(),
+            Descriptor::Opened(fd) => fd.as_fd(),
+        }
+    }
+}
+
+impl Dir {
+    pub(in crate::fs) fn open_or_create(path: &Path) -> io::Result<Dir> {
+        Ok(Dir::root(path, open_or_create(path)?))
+    }
+
+    pub(in crate::fs) fn open_root(path: &Path) -> io::Result<Dir> {
+        Ok(Dir::root(path, open_dir(AT_FDCWD, path, DIR_FLAGS)?))
+    }
+
+    fn root(path: &Path, fd: OwnedFd) -> Dir {
+        Dir(Arc::new(Node { path: path.to_owned(), place: Place::Root(fd) }))
+    }
+
+    pub(in crate::fs) fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    pub(in crate::fs) fn child(&self, name: &str) -> Dir {
+        let place = Place::Beneath { parent: self.clone(), name: name.to_owned() };
+        Dir(Arc::new(Node { path: self.path().join(name), place }))
+    }
+
+    pub(in crate::fs) fn exists(&self) -> io::Result<bool> {
+        match self.descriptor() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(in crate::fs) fn create(&self, name: &str) -> io::Result<File> {
+        self.open_with(name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)
+    }
+
+    pub(in crate::fs) fn open(&self, name: &str, access: Access) -> io::Result<File> {
+        self.open_with(
+            name,
+            match access {
+                Access::Read => OFlag::O_RDONLY,
+                Access::Write => OFlag::O_RDWR,
+            },
+        )
+    }
+
+    pub(super) fn open_with(&self, name: &str, flags: OFlag) -> io::Result<File> {
+        let (dir, name) = (self.descriptor()?, component(name)?);
+        let flags = FILE_FLAGS | flags;
+        File::regular(uninterrupted(|| openat(&dir, name, flags, FILE_MODE))?)
+    }
+
+    pub(in crate::fs) fn list(&self) -> io::Result<Vec<Entry>> {
+        let dir = self.descriptor()?;
+        // Opened anew, for the place in the listing belongs to a descriptor and its copies.
+        let own = open_dir(&dir, Path::new("."), DIR_FLAGS)?;
+        let mut entries = Vec::new();
+        for entry in nix::dir::Dir::from_fd(own)?.iter() {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                entries.push(Entry { name, kind: Kind::Other });
+                continue;
+            };
+            if name == "." || name == ".." {
+                continue;
+            }
+            if let Some(kind) = kind(&dir, name, entry.file_type())? {
+                entries.push(Entry { name: name.to_owned(), kind });
+            }
+        }
+        Ok(entries)
+    }
+
+    pub(in crate::fs) fn rename_into(&self, from: &str, to_dir: &Dir, to: &str) -> io::Result<()> {
+        let (from_fd, to_fd) = (self.descriptor()?, to_dir.descriptor()?);
+        Ok(renameat(from_fd, component(from)?, to_fd, component(to)?)?)
+    }
+
+    pub(in crate::fs) fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(unlinkat(self.descriptor()?, component(name)?, UnlinkatFlags::NoRemoveDir)?)
+    }
+
+    pub(in crate::fs) fn create_dir(&self, name: &str) -> io::Result<()> {
+        Ok(mkdirat(self.descriptor()?, component(name)?, DIR_MODE)?)
+    }
+
+    pub(in crate::fs) fn remove_dir(&self, name: &str) -> io::Result<()> {
+        Ok(unlinkat(self.descriptor()?, component(name)?, UnlinkatFlags::RemoveDir)?)
+    }
+
+    pub(in crate::fs) fn sync(&self) -> io::Result<()> {
+        sync_dir(self.descriptor()?)
+    }
+
+    pub(in crate::fs) fn lock(&self, name: &str) -> io::Result<Option<Lock>> {
+        Lock::take(self, name)
+    }
+
+    /// The device and inode that `name` names now, not following a link; `None` if nothing.
+    pub(super) fn identity(&self, name: &str) -> io::Result<Option<(u64, u64)>> {
+        match fstatat(self.descriptor()?, component(name)?, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some((stat.st_dev, stat.st_ino))),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens each directory between the root and this one beneath the one before, so that no link
+    /// is followed anywhere on the way.
+    fn descriptor(&self) -> io::Result<Descriptor<'_>> {
+        match &self.0.place {
+            Place::Root(fd) => Ok(Descriptor::Held(fd.as_fd())),
+            Place::Beneath { parent, name } => {
+                let (parent, name) = (parent.descriptor()?, component(name)?);
+                let flags = DIR_FLAGS | OFlag::O_NOFOLLOW;
+                Ok(Descriptor::Opened(open_dir(&parent, Path::new(name), flags)?))
+            }
+        }
+    }
+}
+
+/// A name that cannot leave the directory in which it is sought.
+fn component(name: &str) -> io::Result<&str> {
+    if name.is_empty() || name == "." || name == ".." || name.contains('/') {
+        let why = format!("{name:?} is no name of a file in a directory");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    Ok(name)
+}
+
+fn open_dir(at: impl AsFd, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
+    uninterrupted(|| openat(&at, path, flags, Mode::empty()))
+}
+
+fn sync_dir(dir: impl AsFd) -> io::Result<()> {
+    uninterrupted(|| fsync(&dir))
+}
+
+/// Opens `path`, and makes what is missing of it. Each directory that is made is synced into its
+/// parent before the next, so an earlier call that died can have left no more than its last one
+/// unsynced: the deepest that is there already is synced into its parent too.
+fn open_or_create(path: &Path) -> io::Result<OwnedFd> {
+    match open_dir(AT_FDCWD, path, DIR_FLAGS) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => {
+            let dir = opened?;
+            sync_into_parent(&dir)?;
+            return Ok(dir);
+        }
+    }
+    let name = path.file_name().ok_or(io::ErrorKind::NotFound)?;
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => open_or_create(parent)?,
+        _ => open_dir(AT_FDCWD, Path::new("."), DIR_FLAGS)?,
+    };
+    match mkdirat(&parent, name, DIR_MODE) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    sync_dir(&parent)?;
+    open_dir(&parent, Path::new(name), DIR_FLAGS)
+}
+
+/// Syncs the directory that holds `dir`. One that we may not open, or that cannot be synced, is not
+/// one in which we could have made it.
+fn sync_into_parent(dir: &OwnedFd) -> io::Result<()> {
+    match openat(dir, "..", DIR_FLAGS, Mode::empty()) {
+        Ok(parent) => match fsync(&parent) {
+            Err(Errno::EINTR) => sync_dir(parent),
+            Err(Errno::EINVAL | Errno::EROFS | Errno::ENOTSUP) => Ok(()),
+            synced => Ok(synced?),
+        },
+        Err(Errno::EACCES | Errno::EPERM) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What `name` is; `None` if it has gone meanwhile.
+fn kind(dir: impl AsFd, name: &str, told: Option<Type>) -> io::Result<Option<Kind>> {
+    let kind = match told {
+        Some(Type::File) => Kind::File,
+        Some(Type::Directory) => Kind::Dir,
+        Some(_) => Kind::Other,
+        None => match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+                SFlag::S_IFREG => Kind::File,
+                SFlag::S_IFDIR => Kind::Dir,
+                _ => Kind::Other,
+            },
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        },
+    };
+    Ok(Some(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_that_does_not_tell_the_kind_is_asked_for_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_root(temp.path()).unwrap();
+        dir.create("file").unwrap();
+        dir.create_dir("dir").unwrap();
+        std::os::unix::fs::symlink("file", temp.path().join("link")).unwrap();
+        let fd = dir.descriptor().unwrap();
+        for (name, expected) in [
+            ("file", Some(Kind::File)),
+            ("dir", Some(Kind::Dir)),
+            ("link", Some(Kind::Other)),
+            ("gone", None),
+        ] {
+            assert_eq!(kind(&fd, name, None).unwrap(), expected, "{name}");
+        }
+    }
+}
