@@ -214,5 +214,180 @@ impl Lock {
 }
 
 #[cfg(test)]
-#[path = "dir_tests.rs"]
-mod tests;
+mod tests {
+    use std::io::ErrorKind;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use nix::sys::stat::Mode;
+
+    use super::*;
+    use crate::fs::Kind;
+
+    fn root() -> (tempfile::TempDir, Dir) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_root(temp.path()).unwrap();
+        (temp, dir)
+    }
+
+    fn names(dir: &Dir) -> Vec<(String, Kind)> {
+        dir.list().unwrap().into_iter().map(|entry| (entry.name, entry.kind)).collect()
+    }
+
+    fn kind_of<T: std::fmt::Debug>(result: io::Result<T>) -> ErrorKind {
+        result.unwrap_err().kind()
+    }
+
+    #[test]
+    fn a_root_is_made_with_all_that_is_missing_above_it_and_opened_if_it_is_there() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("a/b/c");
+        assert_eq!(kind_of(Dir::open_root(&path)), ErrorKind::NotFound);
+        Dir::open_or_create(&path).unwrap().create("file").unwrap();
+        let again = Dir::open_or_create(&path).unwrap();
+        assert_eq!(names(&again), [("file".to_owned(), Kind::File)]);
+        assert_eq!(again.path(), path);
+        for (made, most) in [("a", 0o750), ("a/b/c", 0o750), ("a/b/c/file", 0o640)] {
+            let mode = temp.path().join(made).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777 & !most, 0, "{made} is open to more than {most:o}");
+        }
+        assert_eq!(kind_of(Dir::open_or_create(&path.join("file"))), ErrorKind::NotADirectory);
+        assert!(Dir::open_or_create(Path::new("")).is_err());
+    }
+
+    #[test]
+    fn a_root_stays_the_same_directory_when_it_is_renamed() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_or_create(&temp.path().join("before")).unwrap();
+        std::fs::rename(temp.path().join("before"), temp.path().join("after")).unwrap();
+        dir.create_dir("child").unwrap();
+        dir.child("child").create("file").unwrap();
+        assert!(temp.path().join("after/child/file").exists());
+    }
+
+    #[test]
+    fn create_refuses_a_name_that_is_taken_and_changes_nothing() {
+        let (temp, dir) = root();
+        dir.create("file").unwrap().write_all_at(b"old", 0).unwrap();
+        symlink("nowhere", temp.path().join("link")).unwrap();
+        for taken in ["file", "link"] {
+            assert_eq!(kind_of(dir.create(taken)), ErrorKind::AlreadyExists, "{taken}");
+        }
+        assert_eq!(dir.read_small("file", 9).unwrap().unwrap(), b"old");
+    }
+
+    #[test]
+    fn open_takes_regular_files_only_and_waits_for_nobody() {
+        let (temp, dir) = root();
+        dir.create("file").unwrap();
+        dir.create_dir("dir").unwrap();
+        symlink("file", temp.path().join("link")).unwrap();
+        nix::unistd::mkfifo(&temp.path().join("pipe"), Mode::S_IRWXU).unwrap();
+        for access in [Access::Read, Access::Write] {
+            dir.open("file", access).unwrap();
+            assert_eq!(kind_of(dir.open("missing", access)), ErrorKind::NotFound);
+            assert_eq!(kind_of(dir.open("pipe", access)), ErrorKind::InvalidInput);
+            assert!(dir.open("link", access).is_err(), "a link, {access:?}");
+            assert!(dir.open("dir", access).is_err(), "a directory, {access:?}");
+        }
+        assert_eq!(kind_of(dir.lock("pipe")), ErrorKind::InvalidInput);
+        assert!(dir.lock("link").is_err());
+    }
+
+    #[test]
+    fn a_file_opened_for_reading_cannot_be_written() {
+        let (_temp, dir) = root();
+        dir.create("file").unwrap();
+        let file = dir.open("file", Access::Read).unwrap();
+        assert!(file.write_all_at(b"x", 0).is_err());
+        assert_eq!(file.len().unwrap(), 0);
+    }
+
+    #[test]
+    fn no_name_leads_out_of_its_directory() {
+        let (temp, dir) = root();
+        std::fs::create_dir(temp.path().join("real")).unwrap();
+        symlink("real", temp.path().join("link")).unwrap();
+        for bad in ["", ".", "..", "a/b", "/", "/etc", "nul\0"] {
+            assert_eq!(kind_of(dir.create(bad)), ErrorKind::InvalidInput, "{bad:?}");
+            assert_eq!(kind_of(dir.child(bad).list()), ErrorKind::InvalidInput, "{bad:?}");
+            assert_eq!(kind_of(dir.rename("real", bad)), ErrorKind::InvalidInput, "{bad:?}");
+        }
+        assert_eq!(kind_of(dir.child("link").create("file")), ErrorKind::NotADirectory);
+        assert!(dir.child("link").exists().is_err(), "the name is that of something else");
+        assert!(names(&dir.child("real")).is_empty());
+    }
+
+    #[test]
+    fn a_child_may_be_named_before_it_is_there_and_nested() {
+        let (_temp, dir) = root();
+        let partition = dir.child("events-0");
+        let quarantine = partition.child("quarantine");
+        assert!(!quarantine.exists().unwrap() && !partition.exists().unwrap());
+        assert_eq!(kind_of(quarantine.list()), ErrorKind::NotFound);
+        assert_eq!(quarantine.read_small("file", 9).unwrap(), None);
+        dir.create_dir("events-0").unwrap();
+        partition.create_dir("quarantine").unwrap();
+        assert_eq!(kind_of(dir.create_dir("events-0")), ErrorKind::AlreadyExists);
+        quarantine.create("file").unwrap();
+        quarantine.sync().unwrap();
+        assert!(quarantine.exists().unwrap() && dir.exists().unwrap());
+        assert_eq!(quarantine.path(), dir.path().join("events-0/quarantine"));
+        assert_eq!(kind_of(partition.remove_dir("quarantine")), ErrorKind::DirectoryNotEmpty);
+        quarantine.remove("file").unwrap();
+        partition.remove_dir("quarantine").unwrap();
+        assert!(!quarantine.exists().unwrap());
+    }
+
+    #[test]
+    fn a_listing_is_sorted_and_says_what_is_not_ours() {
+        let (temp, dir) = root();
+        dir.create("b").unwrap();
+        dir.create_dir("a").unwrap();
+        symlink("b", temp.path().join("c")).unwrap();
+        let foreign: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"d\xff");
+        std::fs::write(temp.path().join(foreign), b"").unwrap();
+        let expected =
+            [("a", Kind::Dir), ("b", Kind::File), ("c", Kind::Other), ("d\u{fffd}", Kind::Other)]
+                .map(|(name, kind)| (name.to_owned(), kind));
+        assert_eq!(names(&dir), expected);
+        assert_eq!(names(&dir), expected, "a listing begins at the start each time");
+    }
+
+    #[test]
+    fn a_rename_takes_the_place_of_what_was_there() {
+        let (_temp, dir) = root();
+        dir.create("from").unwrap().write_all_at(b"new", 0).unwrap();
+        dir.create("to").unwrap().write_all_at(b"old", 0).unwrap();
+        dir.rename("from", "to").unwrap();
+        dir.create_dir("below").unwrap();
+        dir.rename_into("to", &dir.child("below"), "there").unwrap();
+        assert_eq!(names(&dir), [("below".to_owned(), Kind::Dir)]);
+        assert_eq!(dir.child("below").read_small("there", 3).unwrap().unwrap(), b"new");
+        assert_eq!(kind_of(dir.rename("from", "to")), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_small_file_is_read_whole_or_refused() {
+        let (_temp, dir) = root();
+        assert_eq!(dir.read_small("file", 9).unwrap(), None);
+        dir.replace_small("file", b"12345").unwrap();
+        assert_eq!(dir.read_small("file", 5).unwrap().unwrap(), b"12345");
+        let error = dir.read_small("file", 4).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+        assert_eq!(error.to_string(), "5 bytes long, longer than the 4 that are read of it");
+    }
+
+    #[test]
+    fn a_small_file_is_replaced_whole_and_leaves_no_temporary_file() {
+        let (_temp, dir) = root();
+        dir.create("file.tmp").unwrap().write_all_at(b"left by a crash", 0).unwrap();
+        for content in [&b"the longer content"[..], b"short", b""] {
+            dir.replace_small("file", content).unwrap();
+            assert_eq!(dir.read_small("file", 99).unwrap().unwrap(), content);
+            assert_eq!(names(&dir), [("file".to_owned(), Kind::File)]);
+        }
+        dir.create_dir("dir").unwrap();
+        assert!(dir.replace_small("dir", b"x").is_err());
+        assert!(names(&dir).iter().all(|(name, _)| name != "dir.tmp"));
+    }
+}

@@ -190,5 +190,177 @@ impl File {
 }
 
 #[cfg(test)]
-#[path = "file_tests.rs"]
-mod tests;
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+    use crate::fs::{Access, Dir};
+
+    fn file() -> (tempfile::TempDir, Dir, File) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_root(temp.path()).unwrap();
+        let file = dir.create("file").unwrap();
+        (temp, dir, file)
+    }
+
+    #[test]
+    fn what_is_written_at_a_position_is_read_there_and_a_gap_reads_as_zeros() {
+        let (_temp, _dir, file) = file();
+        file.write_all_at(b"late", 6).unwrap();
+        file.write_all_at(b"new", 0).unwrap();
+        let mut all = [9; 12];
+        assert_eq!(file.read_at(&mut all, 0).unwrap(), 10);
+        assert_eq!(&all, b"new\0\0\0late\x09\x09");
+        assert_eq!(file.read_at(&mut all, 10).unwrap(), 0);
+        assert_eq!(file.read_at(&mut all, 1 << 40).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_read_past_the_end_says_so() {
+        let (_temp, _dir, file) = file();
+        file.write_all_at(b"1234", 0).unwrap();
+        let mut buf = [0; 4];
+        file.read_exact_at(&mut buf, 0).unwrap();
+        assert_eq!(&buf, b"1234");
+        for position in [1, 4, 5, 1 << 40] {
+            let error = file.read_exact_at(&mut buf, position).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "at {position}");
+        }
+        file.read_exact_at(&mut [], 4).unwrap();
+    }
+
+    #[test]
+    fn a_position_beyond_what_files_have_is_an_error_and_no_panic() {
+        let (_temp, _dir, file) = file();
+        for position in [u64::MAX, i64::MAX as u64 + 1] {
+            assert!(file.read_at(&mut [0; 2], position).is_err(), "read at {position}");
+            assert!(file.write_all_at(b"xy", position).is_err(), "write at {position}");
+            assert!(file.zero_fill(position, 2).is_err(), "zero_fill at {position}");
+            assert!(file.reserve(position, 2).is_err(), "reserve at {position}");
+            assert!(file.next_data(position).is_err(), "next_data at {position}");
+            assert!(file.truncate(position).is_err(), "truncate to {position}");
+        }
+        assert_eq!(file.len().unwrap(), 0);
+    }
+
+    #[test]
+    fn it_is_dirty_from_a_change_to_the_next_good_sync() {
+        let (_temp, dir, file) = file();
+        assert!(!file.is_dirty(), "nothing is written");
+        file.write_all_at(b"x", 0).unwrap();
+        assert!(file.is_dirty());
+        file.sync().unwrap();
+        assert!(!file.is_dirty());
+        file.truncate(1).unwrap();
+        assert!(!file.is_dirty(), "already as long as that");
+        file.truncate(0).unwrap();
+        assert!(file.is_dirty(), "cut");
+        file.sync().unwrap();
+        file.zero_fill(0, 1).unwrap();
+        assert!(file.is_dirty(), "zeros");
+        let read_only = dir.open("file", Access::Read).unwrap();
+        read_only.write_all_at(b"x", 0).unwrap_err();
+        assert!(read_only.is_dirty(), "a failed write may have left a part");
+    }
+
+    #[test]
+    fn a_sync_that_failed_is_never_made_good_by_a_later_one() {
+        let (_temp, _dir, file) = file();
+        file.write_all_at(b"x", 0).unwrap();
+        *file.sync_failed.lock().unwrap() = true;
+        file.sync().unwrap_err();
+        assert!(file.is_dirty());
+    }
+
+    #[test]
+    fn reserving_changes_neither_length_nor_bytes_and_a_cut_gives_it_back() {
+        let (temp, _dir, file) = file();
+        file.write_all_at(b"x", 0).unwrap();
+        file.sync().unwrap();
+        let blocks = || {
+            let metadata = std::fs::metadata(temp.path().join("file")).unwrap();
+            std::os::unix::fs::MetadataExt::blocks(&metadata)
+        };
+        let before = blocks();
+        match file.reserve(1, 1 << 20) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => return,
+            reserved => reserved.unwrap(),
+        }
+        file.reserve(0, 0).unwrap();
+        assert_eq!(file.len().unwrap(), 1);
+        assert!(!file.is_dirty());
+        assert!(blocks() > before);
+        file.truncate(1).unwrap();
+        assert_eq!((blocks(), file.len().unwrap()), (before, 1));
+    }
+
+    #[test]
+    fn zeros_are_written_to_the_byte() {
+        let (_temp, _dir, file) = file();
+        let len = 2 * ZEROS.len() + 17;
+        file.write_all_at(&vec![0xff; len + 2], 0).unwrap();
+        file.zero_fill(1, len as u64).unwrap();
+        let mut bytes = vec![1; len + 2];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!((bytes[0], bytes[len + 1]), (0xff, 0xff));
+        assert!(bytes[1..=len].iter().all(|&byte| byte == 0));
+        assert_eq!(file.len().unwrap(), len as u64 + 2);
+    }
+
+    #[test]
+    fn a_hole_is_skipped_up_to_the_data_and_never_beyond_it() {
+        let (_temp, _dir, file) = file();
+        assert_eq!(file.next_data(0).unwrap(), None);
+        let data = 1 << 20;
+        file.write_all_at(b"x", data).unwrap();
+        let found = file.next_data(10).unwrap().unwrap();
+        assert!((10..=data).contains(&found), "{found}");
+        assert_eq!(file.next_data(data).unwrap(), Some(data));
+        assert_eq!(file.next_data(data + 1).unwrap(), None);
+        file.truncate(1 << 22).unwrap();
+        assert_eq!(file.next_data(1 << 22).unwrap(), None);
+    }
+
+    #[test]
+    fn the_time_of_the_last_change_is_in_milliseconds() {
+        let (temp, _dir, file) = file();
+        let path = temp.path().join("file");
+        let time = std::time::Duration::from_millis(1_700_000_000_123);
+        let os = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+        os.set_modified(std::time::UNIX_EPOCH + time).unwrap();
+        assert_eq!(file.modified_ms().unwrap(), 1_700_000_000_123);
+        os.set_modified(std::time::UNIX_EPOCH - time).unwrap();
+        assert_eq!(file.modified_ms().unwrap(), -1_700_000_000_123);
+        file.truncate(0).unwrap();
+        assert_eq!(file.modified_ms().unwrap(), -1_700_000_000_123, "a cut to the same length");
+    }
+
+    #[test]
+    fn a_mapping_gives_what_reading_gives() {
+        let (_temp, _dir, file) = file();
+        assert_eq!(file.map().unwrap().len(), 0);
+        file.write_all_at(b"0123456789", 0).unwrap();
+        let map = file.map().unwrap();
+        assert_eq!(map.len(), 10);
+        for (position, len) in [(0, 10), (3, 4), (10, 0), (0, 0)] {
+            let (mut mapped, mut read) = (vec![0; len], vec![0; len]);
+            map.copy_at(position, &mut mapped).unwrap();
+            file.read_exact_at(&mut read, position).unwrap();
+            assert_eq!(mapped, read, "{len} at {position}");
+        }
+        for (position, len) in [(0, 11), (7, 4), (11, 0), (u64::MAX, 1)] {
+            let error = map.copy_at(position, &mut vec![0; len]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{len} at {position}");
+        }
+    }
+
+    #[test]
+    fn forgetting_what_is_cached_loses_nothing() {
+        let (_temp, _dir, file) = file();
+        file.write_all_at(b"kept", 0).unwrap();
+        file.forget_cached().unwrap();
+        let mut bytes = [0; 4];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!(&bytes, b"kept");
+    }
+}

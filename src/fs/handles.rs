@@ -241,5 +241,169 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-#[path = "handles_tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+
+    /// A directory of ten files, each of which holds its number.
+    fn ten_files() -> (tempfile::TempDir, Dir) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_root(temp.path()).unwrap();
+        for number in 0..10 {
+            dir.create(&number.to_string()).unwrap().write_all_at(&[number], 0).unwrap();
+        }
+        (temp, dir)
+    }
+
+    fn open_all(handles: &Handles, dir: &Dir) -> Vec<Handle> {
+        (0..10).map(|number| handles.file(dir, &number.to_string(), Access::Write)).collect()
+    }
+
+    fn first_byte(handle: &Handle) -> u8 {
+        let mut byte = [0];
+        handle.get().unwrap().read_exact_at(&mut byte, 0).unwrap();
+        byte[0]
+    }
+
+    /// The descriptors of this process for files in `temp`, as the operating system has them.
+    fn descriptors(temp: &tempfile::TempDir) -> usize {
+        let of = |entry: io::Result<std::fs::DirEntry>| std::fs::read_link(entry.ok()?.path()).ok();
+        let all = std::fs::read_dir("/proc/self/fd").unwrap().filter_map(of);
+        all.filter(|path| path.parent() == Some(temp.path())).count()
+    }
+
+    #[test]
+    fn no_more_descriptors_are_open_than_the_bound() {
+        let (temp, dir) = ten_files();
+        let handles = Handles::new(3);
+        let all = open_all(&handles, &dir);
+        assert_eq!((handles.open_descriptors(), descriptors(&temp)), (0, 0));
+        for round in 0..3 {
+            for (number, handle) in (0..).zip(&all) {
+                assert_eq!(first_byte(handle), number, "round {round}");
+                assert!(handles.open_descriptors() <= 3);
+                assert_eq!(handles.open_descriptors(), descriptors(&temp));
+            }
+        }
+        drop(all);
+        assert_eq!((handles.open_descriptors(), descriptors(&temp)), (0, 0));
+    }
+
+    #[test]
+    fn a_file_with_unsynced_changes_stays_open_until_it_is_synced() {
+        let (temp, dir) = ten_files();
+        let handles = Handles::new(3);
+        let all = open_all(&handles, &dir);
+        for handle in &all[..5] {
+            handle.get().unwrap().write_all_at(&[77], 1).unwrap();
+        }
+        assert_eq!(handles.open_descriptors(), 5, "rather than fail the bound is exceeded");
+        for handle in &all[5..] {
+            handle.get().unwrap();
+        }
+        assert_eq!((handles.open_descriptors(), descriptors(&temp)), (6, 6));
+        for handle in &all[..5] {
+            let file = handle.get().unwrap();
+            assert!(file.is_dirty(), "it is the one that was written");
+            file.sync().unwrap();
+        }
+        all[9].get().unwrap();
+        all[8].get().unwrap();
+        assert_eq!((handles.open_descriptors(), descriptors(&temp)), (3, 3));
+    }
+
+    #[test]
+    fn a_file_in_use_stays_open() {
+        let (_temp, dir) = ten_files();
+        let handles = Handles::new(1);
+        let all = open_all(&handles, &dir);
+        let held = all[0].get().unwrap();
+        all[1].get().unwrap();
+        all[2].get().unwrap();
+        assert!(Arc::ptr_eq(&held, &all[0].get().unwrap()));
+        assert_eq!(handles.open_descriptors(), 2);
+        all[0].close();
+        assert!(Arc::ptr_eq(&held, &all[0].get().unwrap()), "closed while in use");
+        drop(held);
+        all[0].close();
+        assert_eq!(handles.open_descriptors(), 1);
+    }
+
+    #[test]
+    fn the_one_asked_for_again_is_closed_after_those_that_were_not() {
+        let (_temp, dir) = ten_files();
+        let handles = Handles::new(3);
+        let all = open_all(&handles, &dir);
+        let open = |number: usize| all[number].state().file.is_some();
+        for number in [0, 1, 2, 3] {
+            all[number].get().unwrap();
+        }
+        // The hand went round once: of 1 and 2 the one asked for since stays.
+        let (again, not_again) = if open(1) && open(2) { (2, 1) } else { panic!("two must stay") };
+        all[again].get().unwrap();
+        all[4].get().unwrap();
+        assert!(open(again) && !open(not_again));
+    }
+
+    #[test]
+    fn a_rename_holds_for_a_file_that_is_open_and_one_that_is_not() {
+        let (_temp, dir) = ten_files();
+        let handles = Handles::new(1);
+        let all = open_all(&handles, &dir);
+        all[0].get().unwrap();
+        all[1].get().unwrap();
+        all[0].rename("closed").unwrap();
+        all[1].rename("open").unwrap();
+        for (number, name) in [(0, "closed"), (1, "open"), (0, "closed")] {
+            assert_eq!(all[number].name(), name);
+            assert_eq!(usize::from(first_byte(&all[number])), number);
+        }
+        dir.create_dir("taken").unwrap();
+        assert!(all[0].rename("taken").is_err());
+        assert_eq!((all[0].name().as_str(), first_byte(&all[0])), ("closed", 0));
+    }
+
+    #[test]
+    fn an_adopted_file_is_the_one_that_is_used_and_counts() {
+        let (_temp, dir) = ten_files();
+        let handles = Handles::new(2);
+        let new = handles.file(&dir, "new", Access::Read);
+        assert_eq!(new.get().unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(handles.open_descriptors(), 0, "a failed opening gives its place back");
+        new.adopt(dir.create("new").unwrap());
+        assert_eq!(handles.open_descriptors(), 1);
+        new.get().unwrap().write_all_at(b"x", 0).unwrap();
+        new.adopt(dir.open("new", Access::Read).unwrap());
+        assert_eq!(handles.open_descriptors(), 1);
+        assert!(new.get().unwrap().write_all_at(b"x", 0).is_err(), "the second one is for reading");
+        new.close();
+        assert_eq!((handles.open_descriptors(), first_byte(&new)), (0, b'x'));
+        assert_eq!(new.dir().path(), dir.path());
+    }
+
+    #[test]
+    fn threads_that_fight_for_one_descriptor_all_read_their_own_file() {
+        let (temp, dir) = ten_files();
+        let handles = Handles::new(1);
+        let all = open_all(&handles, &dir);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let all = &all;
+                scope.spawn(move || {
+                    for step in 0..500 {
+                        let number = (step * 7 + thread * 3) % 10;
+                        assert_eq!(usize::from(first_byte(&all[number])), number);
+                        match step % 50 {
+                            0 => all[number].get().unwrap().write_all_at(&[1], 1).unwrap(),
+                            9 => all[number].get().unwrap().truncate(1).unwrap(),
+                            19 => all[number].close(),
+                            29 => all[number].get().unwrap().sync().unwrap(),
+                            _ => {}
+                        }
+                    }
+                });
+            }
+        });
+        drop(all);
+        assert_eq!((handles.open_descriptors(), descriptors(&temp)), (0, 0));
+    }
+}

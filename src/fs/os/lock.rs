@@ -90,3 +90,72 @@ fn set_lock(file: &File, kind: libc::c_int) -> io::Result<()> {
 fn set_lock(_file: &File, _kind: libc::c_int) -> io::Result<()> {
     Err(Errno::ENOSYS.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> (tempfile::TempDir, Dir) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_root(temp.path()).unwrap();
+        (temp, dir)
+    }
+
+    #[test]
+    fn a_lock_excludes_another_in_this_process_until_it_is_dropped() {
+        let (temp, dir) = root();
+        let held = dir.lock(".lock").unwrap().unwrap();
+        assert!(dir.lock(".lock").unwrap().is_none());
+        // Another way to the same directory is no way around it.
+        assert!(Dir::open_root(temp.path()).unwrap().lock(".lock").unwrap().is_none());
+        assert!(dir.lock("another").unwrap().is_some());
+        drop(held);
+        assert!(dir.lock(".lock").unwrap().is_some());
+        assert!(temp.path().join(".lock").exists(), "the file is never removed");
+    }
+
+    #[test]
+    fn a_lock_outlives_another_close_of_its_file() {
+        let (_temp, dir) = root();
+        let _held = dir.lock(".lock").unwrap().unwrap();
+        drop(dir.open(".lock", crate::fs::Access::Write).unwrap());
+        assert!(dir.lock(".lock").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_lock_file_that_is_replaced_or_removed_is_noticed() {
+        let (temp, dir) = root();
+        let held = dir.lock(".lock").unwrap().unwrap();
+        assert!(held.is_still_named().unwrap());
+        std::fs::rename(temp.path().join(".lock"), temp.path().join("moved")).unwrap();
+        assert!(!held.is_still_named().unwrap(), "removed");
+        let second = dir.lock(".lock").unwrap().unwrap();
+        assert!(!held.is_still_named().unwrap(), "replaced");
+        assert!(second.is_still_named().unwrap());
+        drop(second);
+        std::fs::rename(temp.path().join("moved"), temp.path().join(".lock")).unwrap();
+        assert!(held.is_still_named().unwrap());
+        assert!(dir.lock(".lock").unwrap().is_none());
+    }
+
+    #[test]
+    fn many_takers_at_once_never_hold_it_together() {
+        let (_temp, dir) = root();
+        let holders = std::sync::atomic::AtomicUsize::new(0);
+        let taken = std::sync::atomic::AtomicUsize::new(0);
+        let order = std::sync::atomic::Ordering::SeqCst;
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let Some(_lock) = dir.lock(".lock").unwrap() else { continue };
+                        assert_eq!(holders.fetch_add(1, order), 0);
+                        taken.fetch_add(1, order);
+                        holders.fetch_sub(1, order);
+                    }
+                });
+            }
+        });
+        assert!(taken.into_inner() > 0);
+    }
+}
