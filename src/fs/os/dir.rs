@@ -20,9 +20,11 @@ const DIR_MODE: Mode = Mode::from_bits_truncate(0o750);
 const FILE_MODE: Mode = Mode::from_bits_truncate(0o640);
 /// How a directory is opened: for listing and syncing.
 const DIR_FLAGS: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
-/// How a file is opened: never through a link, and without waiting for the other end of a pipe.
-const FILE_FLAGS: OFlag =
-    OFlag::O_NOFOLLOW.union(OFlag::O_CLOEXEC).union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+/// How a file is opened: never through a link.
+const FILE_FLAGS: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_CLOEXEC);
+/// How a name is opened that may be a pipe's or a terminal's: without waiting for the other end,
+/// without being governed by it.
+const WARY: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY);
 
 /// See [`crate::fs::Dir`].
 #[derive(Clone, Debug)]
@@ -86,23 +88,27 @@ impl Dir {
     }
 
     pub(in crate::fs) fn create(&self, name: &str) -> io::Result<File> {
-        self.open_with(name, OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL)
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL;
+        // Nothing that can fail comes after it: an error must not leave the file behind.
+        Ok(File::new(self.open_fd(name, flags)?))
     }
 
     pub(in crate::fs) fn open(&self, name: &str, access: Access) -> io::Result<File> {
-        self.open_with(
-            name,
-            match access {
-                Access::Read => OFlag::O_RDONLY,
-                Access::Write => OFlag::O_RDWR,
-            },
-        )
+        let flags = match access {
+            Access::Read => OFlag::O_RDONLY,
+            Access::Write => OFlag::O_RDWR,
+        };
+        File::regular(self.open_fd(name, WARY | flags)?)
     }
 
-    pub(super) fn open_with(&self, name: &str, flags: OFlag) -> io::Result<File> {
+    /// Opens a file to lock; makes it if it is missing.
+    pub(super) fn open_to_lock(&self, name: &str) -> io::Result<File> {
+        File::regular(self.open_fd(name, WARY | OFlag::O_RDWR | OFlag::O_CREAT)?)
+    }
+
+    fn open_fd(&self, name: &str, flags: OFlag) -> io::Result<OwnedFd> {
         let (dir, name) = (self.descriptor()?, component(name)?);
-        let flags = FILE_FLAGS | flags;
-        File::regular(uninterrupted(|| openat(&dir, name, flags, FILE_MODE))?)
+        uninterrupted(|| openat(&dir, name, FILE_FLAGS | flags, FILE_MODE))
     }
 
     pub(in crate::fs) fn list(&self) -> io::Result<Vec<Entry>> {

@@ -19,6 +19,11 @@ const PATIENCE: u32 = 1000;
 pub(in crate::fs) struct File(std::fs::File);
 
 impl File {
+    /// Takes a file that was just made.
+    pub(super) fn new(fd: OwnedFd) -> File {
+        File(fd.into())
+    }
+
     /// Takes what was opened without waiting, if it is a regular file.
     pub(super) fn regular(fd: OwnedFd) -> io::Result<File> {
         let file = std::fs::File::from(fd);

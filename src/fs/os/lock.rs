@@ -2,11 +2,11 @@
 //! this process too, and is not lost when somebody opens and closes the same file.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use std::os::unix::fs::MetadataExt;
 
 use super::{Dir, File, uninterrupted};
 
@@ -26,7 +26,7 @@ pub(in crate::fs) struct Lock {
 impl Lock {
     pub(super) fn take(dir: &Dir, name: &str) -> io::Result<Option<Lock>> {
         for _ in 0..ATTEMPTS {
-            let file = dir.open_with(name, OFlag::O_RDWR | OFlag::O_CREAT)?;
+            let file = dir.open_to_lock(name)?;
             if !try_lock(&file)? {
                 return Ok(None);
             }
