@@ -7,7 +7,9 @@
 
 mod codec;
 mod error;
+mod gzip;
 mod output;
+mod snappy;
 
 pub use codec::{Codec, Compression, LevelError, ParseCompressionError, UnknownCodec};
 pub use error::{CompressError, InflateError};
