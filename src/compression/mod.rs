@@ -8,8 +8,10 @@
 mod codec;
 mod error;
 mod gzip;
+mod lz4;
 mod output;
 mod snappy;
+mod zstd;
 
 pub use codec::{Codec, Compression, LevelError, ParseCompressionError, UnknownCodec};
 pub use error::{CompressError, InflateError};
