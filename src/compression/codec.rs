@@ -128,8 +128,8 @@ impl Compression {
     /// | zstd  | `compression.zstd.level` | -131072 to 22   |       3 |
     ///
     /// Gzip's -1 is zlib's own choice, 6. The levels of lz4 are accepted and make no difference:
-    /// there is one compressor, of the speed and strength of Kafka's default. From zstd's level 20
-    /// on a writer keeps hundreds of MiB for its window and tables.
+    /// there is one compressor, of the speed and strength of Kafka's default. Each thread
+    /// that compresses with zstd keeps 4 MiB at level 3, 45 MiB at 12, 90 MiB at 19, 850 MiB at 22.
     ///
     /// # Errors
     ///

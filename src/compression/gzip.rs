@@ -128,12 +128,13 @@ impl Decoder {
             let room = out.room()?;
             let (had, before) = (room.len(), self.inflate.total_in());
             let status = self.inflate.decompress_vec(rest, room, FlushDecompress::Finish);
-            let status = status.map_err(|_| malformed("the deflated bytes are damaged"))?;
             let read = step(before, self.inflate.total_in());
             let wrote = room.get(had..).unwrap_or_default();
             let stuck = read == 0 && wrote.is_empty();
             crc.update(wrote);
+            // First, for bytes come out before damage is found.
             out.check()?;
+            let status = status.map_err(|_| malformed("the deflated bytes are damaged"))?;
             rest = rest.get(read..).unwrap_or_default();
             if status == Status::StreamEnd {
                 break;
@@ -280,9 +281,24 @@ mod tests {
     }
 
     #[test]
+    fn the_limit_holds_for_what_comes_out_before_damage() {
+        // One fixed block: two literals, then a copy from farther back than there are bytes.
+        let damaged = [&HEADER[..], &[74, 40, 192, 16, 0, 0]].concat();
+        for (limit, error) in [
+            (0, InflateError::TooLarge { limit: 0 }),
+            (100, malformed("the deflated bytes are damaged")),
+        ] {
+            let mut bytes = Vec::new();
+            let mut out = Output::new(&mut bytes, damaged.len(), limit);
+            assert_eq!(Decoder::new().decompress(&damaged, &mut out), Err(error));
+            assert!(bytes.len() <= limit);
+        }
+    }
+
+    #[test]
     fn a_stream_that_reaches_back_before_its_start_finds_nothing_of_the_one_before() {
         let mut decoder = Decoder::new();
-        let secret = written(-1, &[b'A'; 40_000]);
+        let secret = written(-1, &vec![b'A'; 40_000]);
         let mut bytes = Vec::new();
         decoder.decompress(&secret, &mut Output::new(&mut bytes, 1, 1 << 20)).unwrap();
         // One fixed block: a copy of 258 bytes from 32768 bytes back.

@@ -1,24 +1,26 @@
 //! lz4: the part of the LZ4 frame format, version 1, that Kafka's own streams write and read.
 //!
-//! | bytes | field            | written                   | read                                     |
-//! |------:|------------------|---------------------------|------------------------------------------|
-//! |     4 | magic            | `04 22 4d 18`             | the same, or it is refused               |
-//! |     1 | FLG: bits 6–7    | version: 1                | the same                                 |
-//! |       | bit 5            | independent blocks: 1     | the same, or it is refused               |
-//! |       | bit 4            | block checksums: 0        | 0 or 1                                   |
-//! |       | bit 3            | content size: 0           | 0 or 1                                   |
-//! |       | bit 2            | content checksum: 0       | 0 or 1                                   |
-//! |       | bits 0–1         | reserved: 0               | the same                                 |
-//! |     1 | BD: bits 4–6     | most bytes of a block: 4  | 4 to 7: 64 KiB, 256 KiB, 1 MiB, 4 MiB    |
-//! |       | bits 0–3, 7      | reserved: 0               | the same                                 |
-//! |     8 | content size     | –                         | if bit 3 is set: skipped                 |
-//! |     1 | HC               | `82`                      | checked: second byte of the xxh32 of FLG to here |
-//! |     4 | size of a block  | top bit: stored as it is  | the same                                 |
-//! |       | the block        | 64 KiB, the last one less | up to the most bytes                     |
-//! |     4 | its xxh32        | –                         | if bit 4 is set: checked                 |
-//! |       |                  | and so on                 |                                          |
-//! |     4 | size 0: the end  | 0                         | what follows is passed over, the content checksum too |
+//! | bytes | field           | written                   | read                                |
+//! |------:|-----------------|---------------------------|-------------------------------------|
+//! |     4 | magic           | `04 22 4d 18`             | the same, or it is refused          |
+//! |     1 | FLG: bits 6, 7  | version: 1                | the same                            |
+//! |       | bit 5           | independent blocks: 1     | the same, or it is refused          |
+//! |       | bit 4           | block checksums: 0        | 0 or 1                              |
+//! |       | bit 3           | content size: 0           | 0 or 1                              |
+//! |       | bit 2           | content checksum: 0       | 0 or 1                              |
+//! |       | bits 0, 1       | reserved: 0               | the same                            |
+//! |     1 | BD: bits 4 to 6 | most bytes of a block: 4  | 4: 64 KiB, 5: 256 KiB, 6: 1, 7: 4 MiB |
+//! |       | bits 0 to 3, 7  | reserved: 0               | the same                            |
+//! |     8 | content size    | –                         | if bit 3 is set: skipped            |
+//! |     1 | HC              | `82`                      | byte 1 of the xxh32 of FLG to here  |
+//! |     4 | size of a block | top bit: stored as it is  | the same                            |
+//! |       | the block       | 64 KiB, the last one less | up to the most bytes                |
+//! |     4 | its xxh32       | –                         | if bit 4 is set: checked            |
+//! |       |                 | and so on                 |                                     |
+//! |     4 | size 0: the end | 0                         | what follows is passed over         |
 //!
+//! What follows may be a content checksum, which Kafka does not check either. Kafka's version 0
+//! messages carry a wrong HC, of magic and descriptor; only readers of those may ignore it.
 //! Integers are little-endian. A block that would not become smaller is stored as it is.
 
 use lz4_flex::block::{self, CompressTable, DecompressError};
@@ -51,8 +53,8 @@ const STORED: u32 = 1 << 31;
 
 /// The compressor's hash tables, used again for each block.
 pub(super) struct Encoder {
-    /// For blocks of less than 64 KiB: half the size to clear. Two tables rather than one that grows,
-    /// so that the same bytes compress alike whatever came before.
+    /// For blocks of less than 64 KiB: half the size to clear. Two tables rather than one that
+    /// grows, so that the same bytes compress alike whatever came before.
     small: CompressTable,
     large: CompressTable,
 }

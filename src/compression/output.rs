@@ -63,7 +63,7 @@ impl<'a> Output<'a> {
     }
 
     /// Lets a decoder write to the next `len` zeroed bytes and keeps as many as it says that it
-    /// wrote, none if it fails. `len` has been checked: it is a small multiple of the decoder's input.
+    /// wrote, none if it fails. The caller has checked `len` against the length of its input.
     pub(super) fn block<E>(
         &mut self,
         len: usize,

@@ -5,14 +5,15 @@
 //! |  0 |     8 | magic: `82`, "SNAPPY", 0                    |
 //! |  8 |     4 | version: 1                                  |
 //! | 12 |     4 | oldest version that can read it: 1          |
-//! |    |     4 | length of a block, big-endian               |
-//! |    |       | the block: raw snappy; this and the length again and again, to the end |
+//! |    |     4 | length of a block                           |
+//! |    |       | the block, raw snappy                       |
+//! |    |       | and so on                                   |
 //!
 //! A block holds 32768 bytes, the last one less. Nothing has a checksum or marks the end. A reader
 //! does as snappy-java does: a payload that does not begin with the magic is one raw block, as some
-//! clients write it; a length that reads like the magic's first half begins another header; up to
-//! three bytes behind the last block are passed over, and so is all that follows such a half magic
-//! whose other half is wrong.
+//! clients write it; a length that reads like the magic's first half begins another header; the
+//! versions are not looked at; up to three bytes behind the last block are passed over, and so is
+//! all that follows such a half magic whose other half is wrong.
 
 use snap::raw;
 
@@ -75,20 +76,17 @@ fn header() -> [u8; HEADER_LEN] {
 pub(super) fn decompress(input: &[u8], out: &mut Output<'_>) -> Result<(), InflateError> {
     let mut cursor = Cursor::new(input);
     match cursor.take(HEADER_LEN) {
-        Ok(header) if header.starts_with(&MAGIC) => check_version(header)?,
+        Ok(header) if header.starts_with(&MAGIC) => {}
         _ => return block(input, out),
     }
     // A length that is cut short is the end.
     while let Ok(len) = cursor.integer::<i32>() {
         if len == MAGIC_HEAD {
-            let tail = cursor.take(HEADER_LEN - 4).map_err(cut_short)?;
-            if !tail.starts_with(&MAGIC[4..]) {
-                return Ok(());
+            let behind = cursor.take(HEADER_LEN - 4).map_err(cut_short)?;
+            if behind.starts_with(&MAGIC[4..]) {
+                continue;
             }
-            let mut header = header();
-            header[4..].copy_from_slice(tail);
-            check_version(&header)?;
-            continue;
+            return Ok(());
         }
         let len = usize::try_from(len).map_err(|_| malformed("a block's length is negative"))?;
         if len > MOST_CHUNK_LEN {
@@ -98,16 +96,6 @@ pub(super) fn decompress(input: &[u8], out: &mut Output<'_>) -> Result<(), Infla
             });
         }
         block(cursor.take(len).map_err(cut_short)?, out)?;
-    }
-    Ok(())
-}
-
-fn check_version(header: &[u8]) -> Result<(), InflateError> {
-    if VERSION.get(header) < 1 {
-        return Err(InflateError::Unsupported {
-            codec: Codec::Snappy,
-            what: "it is of a version before the first",
-        });
     }
     Ok(())
 }
@@ -212,12 +200,5 @@ mod tests {
         densest.extend([63 << 2 | 2, 1, 0].repeat(1024));
         assert_eq!(read(&densest), Ok(vec![b'a'; 65_537]));
         assert_eq!(read_within(&densest, 65_536), Err(InflateError::TooLarge { limit: 65_536 }));
-    }
-
-    #[test]
-    fn a_version_before_the_first_is_refused() {
-        let mut stream = written(b"some records");
-        VERSION.set(&mut stream, 0);
-        assert!(matches!(read(&stream), Err(InflateError::Unsupported { .. })));
     }
 }

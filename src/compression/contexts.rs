@@ -1,0 +1,110 @@
+//! The doors of this floor: contexts that compress and decompress one stream after another.
+
+use super::output::Output;
+use super::{Codec, CompressError, Compression, InflateError, gzip, lz4, snappy, zstd};
+
+/// Compression contexts, used again for each stream: one for each thread that appends.
+///
+/// Each codec's context is made when it is first needed and then kept, with the memory that its
+/// level takes: some 300 KiB for gzip, 24 KiB for lz4, 4 MiB for zstd at its default level.
+#[derive(Default)]
+pub(crate) struct Compressor {
+    gzip: Option<gzip::Encoder>,
+    snappy: Option<snappy::Encoder>,
+    lz4: Option<lz4::Encoder>,
+    zstd: Option<zstd::Encoder>,
+}
+
+impl Compressor {
+    /// A compressor that holds no memory yet.
+    pub(crate) fn new() -> Self {
+        Compressor::default()
+    }
+
+    /// Appends `input`, compressed as one stream, to `out`. The bytes depend on `how` and `input`
+    /// alone.
+    ///
+    /// # Errors
+    ///
+    /// If the library fails, for want of memory; then `out` is as it was.
+    pub(crate) fn compress(
+        &mut self,
+        how: Compression,
+        input: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), CompressError> {
+        let start = out.len();
+        let level = how.level_of().unwrap_or_default();
+        let result = match how.codec() {
+            Codec::None => {
+                out.extend_from_slice(input);
+                Ok(())
+            }
+            Codec::Gzip => {
+                self.gzip.get_or_insert_with(gzip::Encoder::new).compress(level, input, out)
+            }
+            Codec::Snappy => {
+                self.snappy.get_or_insert_with(snappy::Encoder::new).compress(input, out)
+            }
+            Codec::Lz4 => self.lz4.get_or_insert_with(lz4::Encoder::new).compress(input, out),
+            Codec::Zstd => {
+                let encoder = match self.zstd.take() {
+                    Some(encoder) => encoder,
+                    None => zstd::Encoder::new(level)?,
+                };
+                self.zstd.insert(encoder).compress(level, input, out)
+            }
+        };
+        if result.is_err() {
+            out.truncate(start);
+        }
+        result
+    }
+}
+
+/// Decompression contexts, used again for each stream: one for each thread that reads.
+///
+/// Each codec's context is made when it is first needed and then kept: some 50 KiB for gzip, up to
+/// 9 MiB for zstd, as the largest window so far took.
+#[derive(Default)]
+pub(crate) struct Decompressor {
+    gzip: Option<gzip::Decoder>,
+    zstd: Option<zstd::Decoder>,
+}
+
+impl Decompressor {
+    /// A decompressor that holds no memory yet.
+    pub(crate) fn new() -> Self {
+        Decompressor::default()
+    }
+
+    /// Appends what `input` holds, compressed as one stream, to `out`: at most `limit` bytes.
+    ///
+    /// `out` grows as bytes come out, not as the stream declares; its capacity ends up at no more
+    /// than about twice its length, or a few times the length of `input`.
+    ///
+    /// # Errors
+    ///
+    /// If more than `limit` bytes come out or the stream is not whole. Of what came out
+    /// before that `out` keeps as much as the codec's library gave, for whoever wants to save it.
+    pub(crate) fn decompress(
+        &mut self,
+        codec: Codec,
+        input: &[u8],
+        limit: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), InflateError> {
+        let mut out = Output::new(out, input.len(), limit);
+        match codec {
+            Codec::None => out.append(input),
+            Codec::Gzip => {
+                self.gzip.get_or_insert_with(gzip::Decoder::new).decompress(input, &mut out)
+            }
+            Codec::Snappy => snappy::decompress(input, &mut out),
+            Codec::Lz4 => lz4::decompress(input, &mut out),
+            Codec::Zstd => {
+                self.zstd.get_or_insert_with(zstd::Decoder::new).decompress(input, &mut out)
+            }
+        }
+    }
+}
