@@ -3,6 +3,13 @@
 //!
 //! The floors, lowest first; each uses its own and those below it, never one above:
 
-pub mod compression;
-pub(crate) mod fs;
-pub mod wire; //         1  integers and bytes without meaning //  2  none, gzip, snappy, lz4, zstd, framed as Kafka frames them
+mod clock; //            the only source of "now"
+mod error; //            what a caller can act on
+
+pub mod compression; //  2  none, gzip, snappy, lz4, zstd, framed as Kafka frames them
+pub mod record;
+mod wire; //         1  integers and bytes without meaning //       3  records and batches, as words and as bytes
+
+pub use clock::Clock;
+pub use error::{Cause, Error, Result};
+pub use record::{Batch, Record};

@@ -1,0 +1,29 @@
+//! Records and record batches, as words and as bytes. No I/O, no clock.
+//!
+//! What is written: [`Record`]s gathered in a [`Batch`]. What is read: a [`RecordBatch`], borrowed
+//! and checked, whose records ([`FetchedRecord`]) borrow from it too.
+
+mod attributes;
+mod batch;
+mod batches;
+mod builder;
+mod control;
+mod error;
+mod header;
+mod ids;
+mod read;
+mod record;
+
+pub use attributes::{Attributes, TimestampType};
+pub use batch::{RecordBatch, UncheckedBatch};
+pub use batches::Batches;
+pub use builder::Batch;
+pub(crate) use builder::{BatchFault, Draft, Facts, Wanted};
+pub use control::{ControlRecord, TransactionEnd};
+pub(crate) use control::{MARKER_LEN, encode_marker};
+pub use error::{BatchError, RecordError};
+pub use header::BatchHeader;
+pub(crate) use header::{HEADER_LEN, NewHeader, PREFIX_LEN, Prefix, Stamp, stamp};
+pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
+pub use read::{FetchedRecord, Header, Headers, Records};
+pub use record::Record;
