@@ -1,0 +1,16 @@
+//! What finds a place in a segment: the offset index, the time index, the transaction index. They
+//! hold nothing that the log does not; a wrong or lost one is rebuilt from it. Bytes only, no I/O.
+
+mod error;
+pub(crate) mod offset_index;
+mod search;
+mod sparse;
+pub(crate) mod time_index;
+pub(crate) mod txn_index;
+
+pub(crate) use error::IndexError;
+pub(crate) use offset_index::OffsetEntry;
+pub(crate) use search::slots_to_trust;
+pub(crate) use sparse::Tail;
+pub(crate) use time_index::TimeEntry;
+pub use txn_index::{AbortedTxn, TxnIndexError};
