@@ -1,1 +1,2 @@
 //! A log directory.
+
