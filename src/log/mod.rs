@@ -2,6 +2,7 @@
 
 pub(crate) mod checkpoint_lines;
 pub(crate) mod leader_epoch_file;
+pub(crate) mod partition_metadata;
 mod topic_id;
 
 pub use topic_id::{TopicId, TopicIdError};
