@@ -1,2 +1,3 @@
 //! A log directory.
 
+pub(crate) mod checkpoint;
