@@ -1,3 +1,4 @@
 //! A log directory.
 
 pub(crate) mod checkpoint;
+pub(crate) mod clean_shutdown;
