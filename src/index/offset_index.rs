@@ -36,9 +36,9 @@ impl OffsetEntry {
     /// # Errors
     ///
     /// If the relative offset or the position is negative, or the offset leaves the range.
-    pub(crate) fn decode(base: Offset, entry: &[u8; ENTRY_LEN]) -> Result<Self, IndexError> {
-        let offset = absolute(base, RELATIVE_OFFSET.get(entry))?;
-        let position = POSITION.get(entry);
+    pub(crate) fn decode(base: Offset, entry: [u8; ENTRY_LEN]) -> Result<Self, IndexError> {
+        let offset = absolute(base, RELATIVE_OFFSET.get(&entry))?;
+        let position = POSITION.get(&entry);
         let position = u32::try_from(position)
             .map_err(|_| IndexError::ImpossiblePosition(i64::from(position)))?;
         Ok(OffsetEntry { offset, position })
@@ -144,7 +144,7 @@ mod tests {
     ];
 
     fn entries() -> Vec<OffsetEntry> {
-        FROM_KAFKA.iter().map(|entry| OffsetEntry::decode(172, entry).unwrap()).collect()
+        FROM_KAFKA.iter().map(|entry| OffsetEntry::decode(172, *entry).unwrap()).collect()
     }
 
     #[test]
@@ -221,7 +221,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_decodes_encodes_to_the_same_bytes(base: i64, bytes: [u8; ENTRY_LEN]) {
-            if let Ok(entry) = OffsetEntry::decode(base, &bytes) {
+            if let Ok(entry) = OffsetEntry::decode(base, bytes) {
                 prop_assert!(entry.offset >= base);
                 prop_assert_eq!(entry.encode(base), Ok(bytes));
             }

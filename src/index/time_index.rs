@@ -40,9 +40,9 @@ impl TimeEntry {
     /// # Errors
     ///
     /// If the relative offset is negative, or the offset leaves the range.
-    pub(crate) fn decode(base: Offset, entry: &[u8; ENTRY_LEN]) -> Result<Self, IndexError> {
-        let offset = absolute(base, RELATIVE_OFFSET.get(entry))?;
-        Ok(TimeEntry { timestamp: TIMESTAMP.get(entry), offset })
+    pub(crate) fn decode(base: Offset, entry: [u8; ENTRY_LEN]) -> Result<Self, IndexError> {
+        let offset = absolute(base, RELATIVE_OFFSET.get(&entry))?;
+        Ok(TimeEntry { timestamp: TIMESTAMP.get(&entry), offset })
     }
 
     /// The entry's bytes in the index of the segment with that base offset.
@@ -126,7 +126,7 @@ mod tests {
     const FIRST: Timestamp = 0x018b_d01d_40e0;
 
     fn entries() -> Vec<TimeEntry> {
-        FROM_KAFKA.iter().map(|entry| TimeEntry::decode(57, entry).unwrap()).collect()
+        FROM_KAFKA.iter().map(|entry| TimeEntry::decode(57, *entry).unwrap()).collect()
     }
 
     #[test]
@@ -186,7 +186,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_decodes_encodes_to_the_same_bytes(base: i64, bytes: [u8; ENTRY_LEN]) {
-            if let Ok(entry) = TimeEntry::decode(base, &bytes) {
+            if let Ok(entry) = TimeEntry::decode(base, bytes) {
                 prop_assert!(entry.offset >= base);
                 prop_assert_eq!(entry.encode(base), Ok(bytes));
             }
