@@ -19,10 +19,14 @@
 //! stands for itself, whatever became of the entry before it.
 
 mod entry;
+mod file;
 mod header;
+mod view;
 
 pub(crate) use entry::{Entry, FileSum, LogEnd, SegmentEntry};
+pub(crate) use file::{Change, Manifest};
 pub(crate) use header::{Header, HeaderError};
+pub(crate) use view::{OpenChanges, View};
 
 use crate::record::Offset;
 
