@@ -17,7 +17,9 @@ fn numbered(first: u64, changes: Vec<Vec<Entry>>) -> Vec<Change> {
 
 fn file(changes: &[Change]) -> Vec<u8> {
     let mut file = HEADER.encode().to_vec();
-    changes.iter().for_each(|change| change.encode_to(&mut file));
+    for change in changes {
+        change.encode_to(&mut file);
+    }
     file
 }
 

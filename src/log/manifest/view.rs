@@ -69,8 +69,12 @@ impl View {
             }
         }
         // What goes, goes before what takes its place, in whichever order they stand.
-        change.entries.iter().for_each(|entry| self.take_away(entry));
-        change.entries.iter().for_each(|entry| self.add(entry));
+        for entry in &change.entries {
+            self.take_away(entry);
+        }
+        for entry in &change.entries {
+            self.add(entry);
+        }
         let log_start = self.log_start;
         self.sealed.retain(|_, segment| segment.next_offset > log_start);
     }
