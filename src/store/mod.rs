@@ -1,7 +1,9 @@
 //! A log directory.
 
+mod checked_text;
 pub(crate) mod checkpoint;
 pub(crate) mod clean_shutdown;
 pub(crate) mod meta_properties;
 mod properties;
 
+pub(crate) use checked_text::TextError;
