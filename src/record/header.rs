@@ -276,6 +276,12 @@ pub(super) fn crc(batch: &[u8]) -> u32 {
     crc32c::checksum(&batch[ATTRIBUTES.start()..])
 }
 
+/// Compares the checksum of a whole batch, whatever else its header says.
+pub(crate) fn check_crc(batch: &[u8]) -> Result<(), BatchError> {
+    let (stored, computed) = (CRC.get(batch), crc(batch));
+    if stored == computed { Ok(()) } else { Err(BatchError::Crc { stored, computed }) }
+}
+
 /// What a leader writes into a client's batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
