@@ -9,6 +9,7 @@ mod fs; //           1  files and directories without meaning: the seam
 pub mod compression; //  2  none, gzip, snappy, lz4, zstd, framed as Kafka frames them
 pub mod record; //       3  records and batches, as words and as bytes
 mod index; //        4  what finds a place in a segment
+mod segment; //      5  one .log file and its indexes
 mod log; //          6  one partition
 mod store; //        7  a log directory
 mod producer; //     9  partition, accumulate, number, send
@@ -16,6 +17,9 @@ mod producer; //     9  partition, accumulate, number, send
 pub use clock::Clock;
 pub use error::{Cause, Error, Result};
 pub use index::{AbortedTxn, TxnIndexError};
-pub use log::{CleanupPolicy, ConfigError, LogConfig, SnapshotError, TopicId, TopicIdError};
+pub use log::{
+    Appended, CleanupPolicy, ConfigError, Durability, FetchOptions, Fetched, Grown, Isolation, Log,
+    LogConfig, SegmentInfo, SnapshotError, TimestampedOffset, TopicId, TopicIdError,
+};
 pub use producer::partition_for_key;
 pub use record::{Batch, Record};

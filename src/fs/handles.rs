@@ -3,9 +3,8 @@
 //! Locks are taken in this order: a handle's slot, then the clock. Who holds the clock only tries
 //! a slot, and passes over one that is busy. Files are opened and closed outside the clock.
 
-use std::fmt;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::{fmt, io};
 
 use super::{Access, Dir, File};
 
@@ -47,6 +46,12 @@ struct Owner {
     dir: Dir,
     access: Access,
     slot: Arc<Slot>,
+}
+
+impl fmt::Debug for Handles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handles").field("open", &self.open_descriptors()).finish_non_exhaustive()
+    }
 }
 
 impl Handles {

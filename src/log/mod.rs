@@ -1,22 +1,62 @@
 //! One partition: offsets, segments, appends, fetches, producer state. See the files for each.
 
+mod append;
+mod apply;
 pub(crate) mod checkpoint_lines;
+mod close;
 mod config;
+mod context;
+mod deleted;
+mod fetch;
+mod fetched;
+mod group;
+mod handle;
+mod housekeeping;
 pub(crate) mod leader_epoch_file;
 mod leader_epochs;
+mod ledger;
+mod listing;
+mod lookup;
 pub(crate) mod manifest;
+mod opened;
 mod origin;
 pub(crate) mod partition_metadata;
+mod plan;
 mod producers;
+mod quarantine;
+mod replay;
+mod retention;
+mod scan;
+mod seal;
 mod settings;
 mod snapshot;
 mod topic_id;
+mod truncate;
 mod validate;
+mod view;
 pub(crate) mod watermark;
+mod writer;
 
+pub use append::{Appended, Durability};
+pub(crate) use close::fill_directory;
 pub use config::{CleanupPolicy, ConfigError, LogConfig};
+pub(crate) use context::{Context, Gate, KafkaSays, Signal, Surroundings, Waited};
+pub use fetch::{FetchOptions, Isolation};
+pub use fetched::Fetched;
+pub use handle::{Log, SegmentInfo};
 pub(crate) use leader_epochs::LeaderEpochs;
+pub use lookup::TimestampedOffset;
 pub(crate) use origin::Origin;
 pub(crate) use settings::Settings;
 pub use snapshot::SnapshotError;
 pub use topic_id::{TopicId, TopicIdError};
+pub use view::Grown;
+
+/// Which leader epoch began where.
+pub(crate) const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
+/// Which topic the partition is of.
+pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
+/// Which segments are sealed.
+pub(crate) const MANIFEST: &str = "segments.manifest";
+/// How far the log is durable.
+pub(crate) const WATERMARK: &str = "durable.watermark";

@@ -58,7 +58,6 @@ impl Facts {
     pub(crate) fn add(&mut self, timestamp: Timestamp, has_key: bool) {
         if self.count == 0 {
             self.base_timestamp = timestamp;
-            self.max_timestamp = timestamp;
         }
         self.count += 1;
         self.max_timestamp = self.max_timestamp.max(timestamp);

@@ -282,6 +282,19 @@ pub(crate) fn check_crc(batch: &[u8]) -> Result<(), BatchError> {
     if stored == computed { Ok(()) } else { Err(BatchError::Crc { stored, computed }) }
 }
 
+/// Gives a whole, valid batch its place in a log: base offset and leader epoch, which lie outside
+/// the CRC. Returns its header as it is then.
+pub(crate) fn place(
+    batch: &mut [u8],
+    header: &BatchHeader,
+    base_offset: Offset,
+    leader_epoch: LeaderEpoch,
+) -> BatchHeader {
+    BASE_OFFSET.set(batch, base_offset);
+    LEADER_EPOCH.set(batch, leader_epoch.0);
+    BatchHeader { base_offset, leader_epoch: leader_epoch.0, ..*header }
+}
+
 /// What a leader writes into a client's batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {

@@ -23,7 +23,9 @@ pub use control::{ControlRecord, TransactionEnd};
 pub(crate) use control::{MARKER_LEN, encode_marker};
 pub use error::{BatchError, RecordError};
 pub use header::BatchHeader;
-pub(crate) use header::{HEADER_LEN, NewHeader, PREFIX_LEN, Prefix, Stamp, check_crc, stamp};
+pub(crate) use header::{
+    HEADER_LEN, NewHeader, PREFIX_LEN, Prefix, Stamp, check_crc, place, stamp,
+};
 pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 pub use read::{FetchedRecord, Header, Headers, Records};
 pub use record::Record;

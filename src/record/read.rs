@@ -112,7 +112,7 @@ impl<'a> Records<'a> {
     /// # Errors
     ///
     /// [`RecordError::NegativeCount`].
-    pub(super) fn new(header: &BatchHeader, payload: &'a [u8]) -> Result<Self, RecordError> {
+    pub(crate) fn new(header: &BatchHeader, payload: &'a [u8]) -> Result<Self, RecordError> {
         if header.record_count() < 0 {
             return Err(RecordError::NegativeCount(header.record_count()));
         }

@@ -1,0 +1,217 @@
+//! The first write applies the plan: each step can be repeated, and a crash between any two leaves
+//! what the next plan finds the same way.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::leader_epochs::LeaderEpochs;
+use super::opened::Opened;
+use super::plan::{Plan, Tail};
+use super::producers::{Producers, Update};
+use super::quarantine;
+use super::truncate;
+use super::writer::{Writer, write_epochs};
+use crate::error::{Error, Result};
+use crate::record::{LeaderEpoch, Offset};
+use crate::segment::names::{self, DELETED, PARTS, Part, Suffix};
+use crate::segment::{Active, READ_BYTES, Segment};
+
+/// Carries out what a plan says, and makes the writer.
+pub(super) fn apply(log: &Opened, plan: &mut Plan) -> Result<Writer> {
+    if let Some((from, to)) = plan.gap {
+        return Err(Error::GapNotAccepted { from, to });
+    }
+    let opening = log.context.store.gate.pass()?;
+    if plan.cut.is_some() {
+        // What the cut announces: both slots lowered before anything goes.
+        lower_slots(log, plan)?;
+    }
+    sweep(log, plan)?;
+    cut_tail(log, plan)?;
+    if !plan.clean && log.ledger().proved && !log.context.store.booted_since {
+        write_again(log, plan)?;
+    }
+    sweep_snapshots(log, plan)?;
+    let mut jitter = log.context.store.clock.now_ms() as u64 ^ log.context.partition as u64;
+    let active = make_active(log, plan, &mut jitter)?;
+    if plan.owes_epochs {
+        write_epochs(log, &plan.epochs)?;
+    }
+    log.directory_changed.store(true, Ordering::Release);
+    log.sync_directory()?;
+    let epoch = enter(log, plan, opening)?;
+    let producers = plan.producers.take().unwrap_or_else(|| Producers::new(plan.log_start));
+    let mut writer = Writer {
+        active,
+        producers,
+        epochs: std::mem::replace(&mut plan.epochs, LeaderEpochs::new()),
+        epoch,
+        log_end: plan.log_end,
+        update: Update::default(),
+        doomed: Vec::new(),
+        jitter,
+    };
+    if !plan.clean {
+        writer.write_snapshot(log);
+    }
+    let segments = std::mem::take(&mut plan.segments);
+    writer.publish_segments(log, |shown| *shown = segments);
+    Ok(writer)
+}
+
+/// Removes what unfinished changes and deletions left, and segments below the log start.
+fn sweep(log: &Opened, plan: &Plan) -> Result<()> {
+    for (name, suffix) in &plan.listing.leftovers {
+        match suffix {
+            // Only a replace that the manifest has could have made these count.
+            Suffix::Deleted | Suffix::Cleaned | Suffix::Swap => log.remove_if_there(name)?,
+        }
+    }
+    for name in &plan.listing.unfinished {
+        log.remove_if_there(name)?;
+    }
+    for &(base, part) in &plan.listing.indexes {
+        if !plan.listing.bases.contains(&base) {
+            log.remove_if_there(&names::name(base, part))?;
+        }
+    }
+    let gone_by_cut =
+        plan.listing.bases.iter().filter(|&&base| plan.cut.is_some_and(|cut| base > cut));
+    for &base in plan.dead.iter().chain(gone_by_cut) {
+        for part in PARTS {
+            log.remove_if_there(&names::name(base, part))?;
+        }
+    }
+    Ok(())
+}
+
+/// Quarantines what does not belong to the log, then cuts it off.
+fn cut_tail(log: &Opened, plan: &Plan) -> Result<()> {
+    let dir = &log.context.dir;
+    for &base in &plan.behind_tail {
+        quarantine::keep_file(dir, &names::name(base, Part::Log))?;
+        for part in [Part::OffsetIndex, Part::TimeIndex, Part::TxnIndex] {
+            log.remove_if_there(&names::name(base, part))?;
+        }
+    }
+    if let Some(Tail { base_offset, position, len, zeros }) = plan.tail {
+        let segment = plan.segments.iter().find(|segment| segment.base_offset() == base_offset);
+        let Some(segment) = segment else { return Ok(()) };
+        let file = segment.log_file()?;
+        if !zeros {
+            quarantine::keep_bytes(dir, &file, base_offset, position..len)?;
+        }
+        let path = || segment.path(Part::Log);
+        file.truncate(position).map_err(|e| Error::io("cut", path(), e))?;
+        file.sync().map_err(|e| Error::io("sync", path(), e))?;
+    }
+    Ok(())
+}
+
+/// Writes what was kept above the mark once more: an earlier write-back may have failed unseen, and
+/// a sync says nothing of pages that the kernel believes clean.
+fn write_again(log: &Opened, plan: &Plan) -> Result<()> {
+    let Some(slot) = log.ledger().slot().copied() else { return Ok(()) };
+    for segment in plan.segments.iter().filter(|s| s.base_offset() >= slot.base_offset) {
+        if log.ledger().entry(segment.base_offset()).is_some() || segment.end() == 0 {
+            continue;
+        }
+        let from = if segment.base_offset() == slot.base_offset { slot.point } else { 0 };
+        rewrite(segment, from)?;
+    }
+    Ok(())
+}
+
+fn rewrite(segment: &Segment, from: u64) -> Result<()> {
+    let file = segment.log_file()?;
+    let mut piece = vec![0; READ_BYTES];
+    let mut at = from;
+    while at < segment.end() {
+        let len = piece.len().min((segment.end() - at) as usize);
+        let path = || segment.path(Part::Log);
+        file.read_exact_at(&mut piece[..len], at).map_err(|e| Error::io("read", path(), e))?;
+        file.write_all_at(&piece[..len], at).map_err(|e| Error::io("write", path(), e))?;
+        at += len as u64;
+    }
+    Ok(())
+}
+
+/// Removes snapshots that nothing refers to, as Kafka does when it loads a log: those beyond the
+/// end, and those at no segment's base but the largest of them.
+fn sweep_snapshots(log: &Opened, plan: &Plan) -> Result<()> {
+    let bases: Vec<Offset> = plan.segments.iter().map(|segment| segment.base_offset()).collect();
+    let highest = bases.last().copied().unwrap_or(0);
+    let strays = plan.listing.snapshots.iter().copied().filter(|at| !bases.contains(at));
+    let kept = strays.filter(|&at| at > highest && at <= plan.log_end).max();
+    for &at in &plan.listing.snapshots {
+        let is_wanted = bases.contains(&at) && at > plan.log_start || Some(at) == kept;
+        if !is_wanted || at > plan.log_end {
+            log.remove_if_there(&names::name(at, Part::Snapshot))?;
+        }
+    }
+    Ok(())
+}
+
+/// The segment to append to: the last one, or a new one if the log goes on behind its records.
+fn make_active(log: &Opened, plan: &mut Plan, jitter: &mut u64) -> Result<Active> {
+    let now = log.context.store.clock.now_ms();
+    let limits = log.limits(jitter);
+    let last = plan.segments.last().map(Arc::clone);
+    if let Some(last) = last
+        && plan.listing.bases.contains(&last.base_offset())
+        && plan.log_end == plan.found_end.max(last.base_offset())
+    {
+        last.grow_indexes()?;
+        let mut active = Active::resume(last, limits, now)?;
+        active.touch_indexes()?;
+        return Ok(active);
+    }
+    let active = Active::create(log.shared(), plan.log_end, limits, now)?;
+    plan.segments.retain(|segment| plan.listing.bases.contains(&segment.base_offset()));
+    if plan.found_end < plan.log_start {
+        // All that is there is deleted data: the empty segment takes its place.
+        for segment in plan.segments.drain(..) {
+            for part in PARTS {
+                let name = names::name(segment.base_offset(), part);
+                log.remove_if_there(&name)?;
+            }
+        }
+    }
+    plan.segments.push(Arc::clone(active.segment()));
+    Ok(active)
+}
+
+/// The last step, after which the log is no longer clean, is proved, and has its epoch.
+fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
+    let mut ledger = log.ledger();
+    let known = plan.epochs.latest();
+    let last = plan.segments.iter().filter_map(|s| s.known_facts()?.last_epoch).max();
+    let known = known.max(last);
+    let current = ledger.slot().and_then(|slot| slot.leader_epoch).max(known);
+    let epoch = if plan.clean {
+        current.unwrap_or(LeaderEpoch(0))
+    } else {
+        LeaderEpoch(current.map_or(0, |epoch| epoch.0.saturating_add(1)))
+    };
+    if ledger.owes_replacing() || plan.cut.is_some() {
+        ledger.replace()?;
+    }
+    ledger.change_slots(|slot| {
+        slot.clean = false;
+        slot.opening = opening;
+        slot.leader_epoch = Some(epoch);
+    })?;
+    ledger.proved = true;
+    Ok(epoch)
+}
+
+/// Lowers both slots to a cut that an earlier opening announced and did not carry out.
+fn lower_slots(log: &Opened, plan: &Plan) -> Result<()> {
+    let (Some(cut), Some(last)) = (plan.cut, plan.segments.last()) else { return Ok(()) };
+    truncate::lower_slots(&mut log.ledger(), (cut, last), plan.epochs.latest())
+}
+
+/// Renames a file so that it is removed later.
+pub(super) fn deleted_name(name: &str) -> String {
+    format!("{name}{DELETED}")
+}

@@ -1,0 +1,154 @@
+//! What a log gets from the store that it belongs to.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::config::LogConfig;
+use super::topic_id::TopicId;
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::fs::{Dir, Handles};
+use crate::record::Offset;
+use crate::segment::IndexCache;
+
+/// One log's place, name, settings and surroundings.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    /// The partition's directory.
+    pub(crate) dir: Dir,
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) topic_id: Option<TopicId>,
+    pub(crate) config: LogConfig,
+    pub(crate) read_only: bool,
+    /// What Kafka's files in the log directory say of this log.
+    pub(crate) kafka: KafkaSays,
+    pub(crate) store: Arc<Surroundings>,
+}
+
+/// What Kafka's checkpoint files say of one log.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KafkaSays {
+    /// First offset not known to be flushed.
+    pub(crate) recovery_point: Option<Offset>,
+    /// First offset that may be read.
+    pub(crate) log_start: Option<Offset>,
+    /// Whether the clean marker stood when the store was opened.
+    pub(crate) stopped_cleanly: bool,
+}
+
+/// What all logs of a store share.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) clock: Clock,
+    pub(crate) handles: Handles,
+    pub(crate) cache: IndexCache,
+    /// Work for the housekeeper.
+    pub(crate) work: Signal,
+    /// The opening number that the log directory carries, if it does; see [`Gate`].
+    pub(crate) gate: Gate,
+    /// Whether the machine has booted since the store was last written to: then nothing that a
+    /// write-back lost is still in memory.
+    pub(crate) booted_since: bool,
+}
+
+/// What has to happen in the log directory before the first write to any of its logs.
+pub(crate) struct Gate {
+    state: Mutex<GateState>,
+    open: Box<dyn Fn() -> Result<i32> + Send + Sync>,
+}
+
+#[derive(Debug)]
+struct GateState {
+    /// The number on the line `strandline-opening`.
+    opening: Option<i32>,
+    passed: bool,
+}
+
+impl Gate {
+    /// A gate to a directory that carries `opening`; `open` does what is owed and returns the
+    /// number that the directory carries then.
+    pub(crate) fn new(
+        opening: Option<i32>,
+        open: impl Fn() -> Result<i32> + Send + Sync + 'static,
+    ) -> Self {
+        Gate { state: Mutex::new(GateState { opening, passed: false }), open: Box::new(open) }
+    }
+
+    /// The number that the directory carries now.
+    pub(crate) fn opening(&self) -> Option<i32> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).opening
+    }
+
+    /// Whether something may have been written already.
+    pub(crate) fn is_passed(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).passed
+    }
+
+    /// Does what is owed, once, and returns the opening number.
+    pub(crate) fn pass(&self) -> Result<i32> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (true, Some(opening)) = (state.passed, state.opening) {
+            return Ok(opening);
+        }
+        let opening = (self.open)()?;
+        *state = GateState { opening: Some(opening), passed: true };
+        Ok(opening)
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// Tells the housekeeper that there is work, or that it should go.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    state: Mutex<Raised>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Raised {
+    work: bool,
+    stop: bool,
+}
+
+/// Why a wait for a signal ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    Work,
+    TimedOut,
+    Stop,
+}
+
+impl Signal {
+    /// There is work.
+    pub(crate) fn raise(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).work = true;
+        self.changed.notify_all();
+    }
+
+    /// There will be none any more.
+    pub(crate) fn stop(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stop = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for either, at most `timeout`.
+    pub(crate) fn wait(&self, timeout: Duration) -> Waited {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let nothing = |state: &mut Raised| !state.work && !state.stop;
+        let waited = self.changed.wait_timeout_while(state, timeout, nothing);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if state.stop {
+            Waited::Stop
+        } else if std::mem::take(&mut state.work) {
+            Waited::Work
+        } else {
+            Waited::TimedOut
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Fetching: by offset, in three isolations, with Kafka's rules for sizes and bounds.
+
+use std::sync::{Arc, OnceLock};
+
+use super::fetched::Fetched;
+use super::opened::Opened;
+use super::view::View;
+use crate::error::{Error, Result};
+use crate::index::AbortedTxn;
+use crate::record::Offset;
+use crate::segment::names::Part;
+use crate::segment::{ReadRange, Segment, Slice};
+
+/// Which records a fetch may see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Isolation {
+    /// All below the high watermark, those of open and aborted transactions too
+    /// (`read_uncommitted`).
+    #[default]
+    ReadUncommitted,
+    /// Only what is decided: below the last stable offset, without aborted transactions
+    /// (`read_committed`).
+    ReadCommitted,
+    /// All below the log end: what a replica or a copy reads. With one replica the high watermark
+    /// is the log end, so it differs from `ReadUncommitted` in name only.
+    LogEnd,
+}
+
+/// How to fetch.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchOptions {
+    max_bytes: usize,
+    isolation: Isolation,
+    max_inflated_bytes: usize,
+}
+
+impl Default for FetchOptions {
+    fn default() -> Self {
+        FetchOptions {
+            max_bytes: 1 << 20,
+            isolation: Isolation::default(),
+            max_inflated_bytes: 64 << 20,
+        }
+    }
+}
+
+impl FetchOptions {
+    /// 1 MiB, `read_uncommitted`, batches of at most 64 MiB once inflated.
+    #[must_use]
+    pub fn new() -> Self {
+        FetchOptions::default()
+    }
+
+    /// Brings no more bytes than these, as they lie on the disk (`max.partition.fetch.bytes`,
+    /// default 1 MiB). The first batch comes whole even if it alone is larger.
+    #[must_use]
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Which records may be seen (`isolation.level`).
+    #[must_use]
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
+        self
+    }
+
+    /// Inflates no batch to more bytes than these: one that is larger gives
+    /// [`Error::TooLarge`](crate::Error::TooLarge) and is no damage. Default: 64 MiB.
+    #[must_use]
+    pub fn max_inflated_bytes(mut self, bytes: usize) -> Self {
+        self.max_inflated_bytes = bytes;
+        self
+    }
+}
+
+impl View {
+    /// The first offset that a fetch may not see.
+    pub(super) fn bound(&self, isolation: Isolation) -> Offset {
+        self.end_for(isolation == Isolation::ReadCommitted)
+    }
+
+    /// The offset at which a segment must have ended: the next one's base, or the log end.
+    pub(super) fn end_of(&self, segment: usize) -> Offset {
+        self.segments.get(segment + 1).map_or(self.log_end_offset, |next| next.base_offset())
+    }
+}
+
+/// Fetches from `offset` on.
+pub(super) fn fetch(opened: &Opened, offset: Offset, options: FetchOptions) -> Result<Fetched> {
+    loop {
+        let view = opened.published.view();
+        let result = fetch_from(opened, &view, offset, options);
+        // What was cut off while it was read is read again as it is now.
+        if result.is_ok() || opened.published.view().cuts == view.cuts {
+            return result;
+        }
+    }
+}
+
+fn fetch_from(
+    opened: &Opened,
+    view: &View,
+    offset: Offset,
+    options: FetchOptions,
+) -> Result<Fetched> {
+    let (log_start, log_end) = (view.log_start_offset, view.log_end_offset);
+    if offset < log_start || offset > log_end {
+        return Err(Error::OffsetOutOfRange { wanted: offset, log_start, log_end });
+    }
+    let until = opened.readable_end(view, options.isolation)?;
+    if offset < until {
+        let first = view.segment_for(offset).unwrap_or(0);
+        for index in first..view.segments.len() {
+            let segment = &view.segments[index];
+            let range = ReadRange {
+                from: offset,
+                until,
+                max_bytes: options.max_bytes,
+                segment_end: view.end_of(index),
+            };
+            if let Some(slice) = segment.read(range)? {
+                return fetched(opened, (view, index), (offset, options), slice);
+            }
+        }
+    }
+    let empty =
+        Slice { bytes: Vec::new(), range: 0..0, position: 0, next_offset: offset, compressed: 0 };
+    let last = view.segments.len() - 1;
+    fetched(opened, (view, last), (offset, options), empty)
+}
+
+fn fetched(
+    opened: &Opened,
+    (view, index): (&View, usize),
+    (from, options): (Offset, FetchOptions),
+    slice: Slice,
+) -> Result<Fetched> {
+    let aborted = match options.isolation {
+        Isolation::ReadCommitted if slice.range.is_empty() => Some(Vec::new()),
+        Isolation::ReadCommitted => {
+            Some(aborted_between(opened, &view.segments[index..], from..slice.next_offset)?)
+        }
+        Isolation::ReadUncommitted | Isolation::LogEnd => None,
+    };
+    Ok(Fetched {
+        bytes: slice.bytes,
+        range: slice.range,
+        from,
+        next_offset: slice.next_offset,
+        log_start_offset: view.log_start_offset,
+        high_watermark: view.log_end_offset,
+        last_stable_offset: view.last_stable_offset,
+        durable_end: view.durable_end,
+        aborted,
+        max_inflated_bytes: options.max_inflated_bytes,
+        path: view.segments[index].path(Part::Log),
+        position: slice.position,
+        inflated: (0..slice.compressed).map(|_| OnceLock::new()).collect(),
+    })
+}
+
+/// The aborted transactions that overlap `offsets`, from the segment on that holds the first of
+/// them: a transaction's entry lies in the segment of its marker.
+fn aborted_between(
+    opened: &Opened,
+    segments: &[Arc<Segment>],
+    offsets: std::ops::Range<Offset>,
+) -> Result<Vec<AbortedTxn>> {
+    let mut found = Vec::new();
+    for segment in segments {
+        let aborted = opened.aborted_in(segment)?;
+        for txn in aborted.iter() {
+            if txn.last_offset >= offsets.start && txn.first_offset < offsets.end {
+                found.push(*txn);
+            }
+            if txn.last_stable_offset >= offsets.end {
+                return Ok(found);
+            }
+        }
+    }
+    Ok(found)
+}

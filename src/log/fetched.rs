@@ -1,0 +1,234 @@
+//! What a fetch brings: whole batches, checked, and their records, borrowed from them.
+
+use std::cell::RefCell;
+use std::sync::OnceLock;
+
+use crate::compression::{Codec, Decompressor};
+use crate::error::{Error, Result};
+use crate::index::AbortedTxn;
+use crate::record::{FetchedRecord, Offset, RecordBatch, RecordError, Records};
+
+/// The answer to a fetch: some whole batches of one segment, each of whose CRC was checked.
+///
+/// [`Fetched::records`] gives the records; nothing is copied or allocated for one. A compressed
+/// batch is inflated when its first record is asked for, and kept until this is dropped.
+#[derive(Debug)]
+pub struct Fetched {
+    pub(super) bytes: Vec<u8>,
+    /// Where in `bytes` the batches lie.
+    pub(super) range: std::ops::Range<usize>,
+    pub(super) from: Offset,
+    pub(super) next_offset: Offset,
+    pub(super) log_start_offset: Offset,
+    pub(super) high_watermark: Offset,
+    pub(super) last_stable_offset: Offset,
+    pub(super) durable_end: Offset,
+    /// Only for a read-committed fetch.
+    pub(super) aborted: Option<Vec<AbortedTxn>>,
+    pub(super) max_inflated_bytes: usize,
+    pub(super) path: std::path::PathBuf,
+    /// Where in its file the first batch lies.
+    pub(super) position: u64,
+    /// The inflated payloads, a place for each batch that is compressed.
+    pub(super) inflated: Vec<OnceLock<Vec<u8>>>,
+}
+
+thread_local! {
+    static DECOMPRESSOR: RefCell<Decompressor> = RefCell::new(Decompressor::new());
+}
+
+/// Runs `work` with this thread's decompression contexts.
+pub(super) fn with_decompressor<T>(work: impl FnOnce(&mut Decompressor) -> T) -> T {
+    DECOMPRESSOR.with(|contexts| match contexts.try_borrow_mut() {
+        Ok(mut contexts) => work(&mut contexts),
+        // Only if a codec called back into us, which none does.
+        Err(_) => work(&mut Decompressor::new()),
+    })
+}
+
+impl Fetched {
+    /// Where to fetch next: behind the last batch, or the offset that was asked for if nothing is
+    /// there yet.
+    pub fn next_offset(&self) -> Offset {
+        self.next_offset
+    }
+
+    /// First offset that could be read when this was.
+    pub fn log_start_offset(&self) -> Offset {
+        self.log_start_offset
+    }
+
+    /// The offset behind the last visible record when this was read.
+    pub fn high_watermark(&self) -> Offset {
+        self.high_watermark
+    }
+
+    /// First offset not yet decided by an open transaction when this was read.
+    pub fn last_stable_offset(&self) -> Offset {
+        self.last_stable_offset
+    }
+
+    /// Records below this offset survive a loss of power.
+    pub fn durable_end(&self) -> Offset {
+        self.durable_end
+    }
+
+    /// Whether there is no batch in it.
+    pub fn is_empty(&self) -> bool {
+        self.range.is_empty()
+    }
+
+    /// The bytes of the batches, as on disk.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[self.range.clone()]
+    }
+
+    /// Transactions that aborted and overlap what was read, for a read-committed fetch.
+    pub fn aborted_transactions(&self) -> Option<&[AbortedTxn]> {
+        self.aborted.as_deref()
+    }
+
+    /// The batches, control batches and those of aborted transactions included. The first may begin
+    /// below the offset that was asked for.
+    pub fn batches(&self) -> impl Iterator<Item = RecordBatch<'_>> {
+        let mut rest = self.bytes();
+        std::iter::from_fn(move || {
+            // All of them were decoded and checked by the fetch.
+            let batch = RecordBatch::decode_checked_before(rest).ok()?;
+            rest = &rest[batch.bytes().len()..];
+            Some(batch)
+        })
+    }
+
+    /// The records from the offset on that was asked for, in order: no control records, and for a
+    /// read-committed fetch none of aborted transactions.
+    ///
+    /// # Errors
+    ///
+    /// An item is an error if a batch's payload cannot be read although its CRC holds, or inflates
+    /// beyond the bound; the iteration goes on behind that batch.
+    pub fn records(&self) -> impl Iterator<Item = Result<FetchedRecord<'_>>> {
+        FetchedRecords { fetched: self, rest: self.bytes(), compressed: 0, current: None }
+    }
+
+    fn is_delivered(&self, batch: &RecordBatch<'_>) -> bool {
+        let header = batch.header();
+        let attributes = header.attributes();
+        if attributes.is_control() || header.last_offset() < self.from {
+            return false;
+        }
+        let aborted = self.aborted.as_deref().unwrap_or(&[]);
+        !(attributes.is_transactional()
+            && aborted.iter().any(|txn| {
+                Some(txn.producer_id) == header.producer_id()
+                    && (txn.first_offset..=txn.last_offset).contains(&header.base_offset())
+            }))
+    }
+}
+
+struct FetchedRecords<'a> {
+    fetched: &'a Fetched,
+    rest: &'a [u8],
+    /// How many compressed batches were passed.
+    compressed: usize,
+    current: Option<Records<'a>>,
+}
+
+impl<'a> FetchedRecords<'a> {
+    /// Moves on to the next batch; `None` at the end.
+    fn open_next(&mut self) -> Option<Result<()>> {
+        loop {
+            let batch = RecordBatch::decode_checked_before(self.rest).ok()?;
+            let position = self.fetched.bytes().len() - self.rest.len();
+            self.rest = &self.rest[batch.bytes().len()..];
+            let is_compressed = batch.header().attributes().codec_id() != 0;
+            let slot = self.compressed;
+            self.compressed += usize::from(is_compressed);
+            if !self.fetched.is_delivered(&batch) {
+                continue;
+            }
+            return Some(match self.open(&batch, slot) {
+                Ok(records) => {
+                    self.current = Some(records);
+                    Ok(())
+                }
+                Err(cause) => Err(self.error(position as u64, &batch, cause)),
+            });
+        }
+    }
+
+    fn open(
+        &self,
+        batch: &RecordBatch<'a>,
+        slot: usize,
+    ) -> std::result::Result<Records<'a>, RecordError> {
+        let codec = batch.codec()?;
+        if codec == Codec::None || batch.header().record_count() == 0 {
+            return Records::new(batch.header(), batch.payload());
+        }
+        let limit = self.fetched.max_inflated_bytes;
+        // A place was made for each compressed batch by the fetch.
+        let place = self.fetched.inflated.get(slot).ok_or(RecordError::InvalidStructure)?;
+        if place.get().is_none() {
+            let mut inflated = Vec::new();
+            with_decompressor(|with| {
+                with.decompress(codec, batch.payload(), limit, &mut inflated)
+            })?;
+            place.get_or_init(|| inflated);
+        }
+        Records::new(batch.header(), place.get().map_or(&[], Vec::as_slice))
+    }
+
+    fn error(&self, at: u64, batch: &RecordBatch<'_>, cause: RecordError) -> Error {
+        record_error(&self.fetched.path, self.fetched.position + at, batch, cause)
+    }
+}
+
+/// What a batch whose records cannot be read means to a caller.
+pub(super) fn record_error(
+    path: &std::path::Path,
+    position: u64,
+    batch: &RecordBatch<'_>,
+    cause: RecordError,
+) -> Error {
+    use crate::compression::InflateError;
+
+    if let RecordError::Inflate(InflateError::TooLarge { limit }) = cause {
+        return Error::TooLarge { what: "an inflated batch", limit };
+    }
+    let header = batch.header();
+    Error::Corrupt {
+        path: path.to_path_buf(),
+        position,
+        offsets: Some((header.base_offset(), header.last_offset())),
+        cause: cause.into(),
+    }
+}
+
+impl<'a> Iterator for FetchedRecords<'a> {
+    type Item = Result<FetchedRecord<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(records) = &mut self.current {
+                match records.next() {
+                    Some(Ok(record)) if record.offset() < self.fetched.from => continue,
+                    Some(Ok(record)) => return Some(Ok(record)),
+                    Some(Err(cause)) => {
+                        self.current = None;
+                        let at = self.fetched.bytes().len() - self.rest.len();
+                        return Some(Err(Error::corrupt(
+                            self.fetched.path.clone(),
+                            self.fetched.position + at as u64,
+                            cause,
+                        )));
+                    }
+                    None => self.current = None,
+                }
+            }
+            if let Err(error) = self.open_next()? {
+                return Some(Err(error));
+            }
+        }
+    }
+}

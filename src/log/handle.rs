@@ -1,0 +1,505 @@
+//! The handle of a log: what a program appends to and fetches from.
+
+use std::borrow::BorrowMut;
+use std::cell::RefCell;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::append::{Appended, Durability};
+use super::context::Context;
+use super::fetch::{self, FetchOptions, Isolation};
+use super::fetched::Fetched;
+use super::lookup::{self, TimestampedOffset};
+use super::opened::Opened;
+use super::validate::{self, Room, Rules};
+use super::view::{Grown, View};
+use super::writer::{Job, Placed, Writer};
+use super::{LogConfig, Origin, close};
+use crate::compression::Compressor;
+use crate::error::{Error, Result};
+use crate::record::{
+    Batch, BatchHeader, Batches, ControlRecord, Draft, LeaderEpoch, Offset, ProducerEpoch,
+    ProducerId, Timestamp, TransactionEnd, encode_marker,
+};
+use crate::segment::names::Part;
+
+/// One partition of a topic: an append-only sequence of records, numbered by offset.
+///
+/// Cheap to clone; all clones, in all threads, are the same log. Appends are made one at a time;
+/// fetches run beside them and beside each other without waiting for them.
+///
+/// A log is looked at when it is first used, and nothing of it is written before the first append.
+///
+/// ```
+/// use strandline::{Batch, Durability, FetchOptions, Record, Store, TopicOptions};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let store = Store::options().open(dir.path().join("data"))?;
+/// let log = store.create_topic("events", TopicOptions::new().partitions(1))?.partition(0)?;
+/// let batch = Batch::of([Record::new().key("k").value("v")]);
+/// let appended = log.append(batch, Durability::Synced)?;
+/// for record in log.fetch(appended.base_offset, FetchOptions::new())?.records() {
+///     assert_eq!(record?.value(), Some(&b"v"[..]));
+/// }
+/// store.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Log(Arc<Core>);
+
+#[derive(Debug)]
+struct Core {
+    context: Context,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    Unused,
+    Opened(Arc<Opened>),
+    Closed,
+}
+
+thread_local! {
+    /// Codecs and a buffer for the appends of this thread.
+    static SCRATCH: RefCell<(Compressor, Vec<u8>)> = RefCell::default();
+}
+
+/// One segment of a log, as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SegmentInfo {
+    /// The lower bound of its offsets, and its name.
+    pub base_offset: Offset,
+    /// Bytes of its batches.
+    pub size_bytes: u64,
+    /// Its `.log`.
+    pub path: PathBuf,
+    /// Whether appends go to it.
+    pub is_active: bool,
+}
+
+impl Log {
+    /// A log that is looked at when it is first used.
+    pub(crate) fn new(context: Context) -> Log {
+        Log(Arc::new(Core { context, state: Mutex::new(State::Unused) }))
+    }
+
+    /// The topic's name.
+    pub fn topic(&self) -> &str {
+        &self.0.context.topic
+    }
+
+    /// The partition's number.
+    pub fn partition(&self) -> u32 {
+        self.0.context.partition.unsigned_abs()
+    }
+
+    /// The topic's settings.
+    pub fn config(&self) -> &LogConfig {
+        &self.0.context.config
+    }
+
+    pub(super) fn opened(&self) -> Result<Arc<Opened>> {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*state {
+            State::Opened(opened) => Ok(Arc::clone(opened)),
+            State::Closed => Err(Error::Closed),
+            State::Unused => {
+                let opened = Arc::new(Opened::plan(self.0.context.clone())?);
+                *state = State::Opened(Arc::clone(&opened));
+                Ok(opened)
+            }
+        }
+    }
+
+    /// What is in use, if the log was used.
+    pub(super) fn used(&self) -> Option<Arc<Opened>> {
+        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*state {
+            State::Opened(opened) => Some(Arc::clone(opened)),
+            State::Unused | State::Closed => None,
+        }
+    }
+
+    /// Appends a batch, whole or not at all, and says where it went. A batch may be lent
+    /// (`&mut batch`) to be cleared and filled again.
+    ///
+    /// With [`Durability::Synced`] it survives a loss of power once this returns, with
+    /// [`Durability::Written`] the death of the process. A batch of an idempotent producer that was
+    /// appended before is not appended again; the answer says so and where it is.
+    ///
+    /// # Errors
+    ///
+    /// `RecordTooLarge`, `BatchTooLarge`, `InvalidRecord`, `InvalidTimestamp`,
+    /// `OutOfOrderSequence`, `ProducerFenced`, `InvalidTxnState`: the batch is refused and nothing
+    /// is changed. `Io`: refused too, and the same call works once the cause is gone; but if the
+    /// sync failed the log is poisoned and the result unknown. `Poisoned`, `ReadOnly`, `Closed`.
+    pub fn append(
+        &self,
+        mut batch: impl BorrowMut<Batch>,
+        durability: Durability,
+    ) -> Result<Appended> {
+        let opened = self.opened()?;
+        let now = opened.context.store.clock.now_ms();
+        let rules = Rules::new(opened.settings(), now);
+        let batch = batch.borrow_mut();
+        if batch.is_empty() {
+            return self.nothing_appended(&opened);
+        }
+        SCRATCH.with_borrow_mut(|(compressor, compressed)| {
+            let drafted = batch.draft(rules.wanted(), compressor, compressed);
+            let (draft, facts) = drafted.map_err(|fault| validate::refuse_fault(fault, &rules))?;
+            let Draft { bytes, header } = draft;
+            validate::check_size(bytes.len(), &rules)?;
+            validate::check_facts(&facts, &rules)?;
+            let mut headers = [header];
+            let job =
+                Job { bytes, headers: &mut headers, control: None, origin: Origin::Client, now };
+            self.append_job(&opened, job, None, durability)
+        })
+    }
+
+    /// Appends a batch as a producer sends it: encoded, base offset 0. It is checked and stamped as
+    /// a Kafka leader does; bytes of a second batch that is cut short are ignored.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::append`]; `CorruptBatch` if the bytes are no batch.
+    pub fn append_encoded(&self, bytes: &[u8], durability: Durability) -> Result<Appended> {
+        self.append_sent(bytes, Origin::Client, (None, durability))
+    }
+
+    /// Appends what a client or coordinator sent, under the current term or the given one.
+    pub(super) fn append_sent(
+        &self,
+        bytes: &[u8],
+        origin: Origin,
+        (epoch, durability): (Option<LeaderEpoch>, Durability),
+    ) -> Result<Appended> {
+        let opened = self.opened()?;
+        let now = opened.context.store.clock.now_ms();
+        let rules = Rules::new(opened.settings(), now);
+        let mut room = Room::default();
+        let checked = validate::check_client(bytes, &rules, origin, &mut room)?;
+        let Some(mut checked) = checked else { return self.nothing_appended(&opened) };
+        let batch = crate::record::RecordBatch::decode(&checked.bytes);
+        let control = batch.ok().and_then(|batch| super::replay::control_of(&batch).ok()?);
+        let mut headers = [checked.header];
+        let bytes = checked.bytes.as_mut_slice();
+        let job = Job { bytes, headers: &mut headers, control, origin, now };
+        self.append_job(&opened, job, epoch, durability)
+    }
+
+    /// Ends the open transaction of a producer: appends the marker that its coordinator writes.
+    /// Records of a committed transaction become visible to read-committed readers, those of an
+    /// aborted one never do.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::append`]; `ProducerFenced`, `CoordinatorFenced` for an epoch that is over.
+    pub fn end_transaction(
+        &self,
+        producer: (ProducerId, ProducerEpoch),
+        end: TransactionEnd,
+        coordinator_epoch: i32,
+        durability: Durability,
+    ) -> Result<Appended> {
+        let now = self.0.context.store.clock.now_ms();
+        let (marker, _) = encode_marker(producer, end, coordinator_epoch, now);
+        let origin = Origin::Coordinator { transaction_version: 0 };
+        self.append_sent(&marker, origin, (None, durability))
+    }
+
+    /// Appends batches that carry their offsets and leader epochs already, byte for byte: what a
+    /// replica or a copy does. Offsets may be left out, but not given twice; a batch that is cut
+    /// short at the end is ignored.
+    ///
+    /// # Errors
+    ///
+    /// `OffsetsOutOfOrder` for a batch below the log end, `CorruptBatch`, `BatchTooLarge`, `Io`.
+    pub fn import(&self, bytes: &[u8], durability: Durability) -> Result<Appended> {
+        let opened = self.opened()?;
+        let now = opened.context.store.clock.now_ms();
+        let mut headers: Vec<BatchHeader> = Vec::new();
+        let mut control = None;
+        for batch in Batches::new(bytes) {
+            let batch = batch.map_err(Error::CorruptBatch)?;
+            if let Ok(Some(found)) = super::replay::control_of(&batch) {
+                control = Some(found);
+            }
+            headers.push(*batch.header());
+        }
+        if headers.is_empty() {
+            return self.nothing_appended(&opened);
+        }
+        let whole = headers.iter().map(BatchHeader::size_bytes).sum();
+        let mut bytes = bytes[..whole].to_vec();
+        let origin = Origin::Replica;
+        let job = Job { bytes: &mut bytes, headers: &mut headers, control, origin, now };
+        let placed = opened.with_writer(|writer| writer.append_as_follower(&opened, job))?;
+        self.answer(&opened, placed, durability)
+    }
+
+    fn append_job(
+        &self,
+        opened: &Opened,
+        job: Job<'_>,
+        epoch: Option<LeaderEpoch>,
+        durability: Durability,
+    ) -> Result<Appended> {
+        let placed = opened.with_writer(|writer| {
+            let epoch = epoch.unwrap_or(writer.epoch);
+            writer.append_as_leader(opened, job, epoch)
+        })?;
+        self.answer(opened, placed, durability)
+    }
+
+    fn answer(&self, opened: &Opened, placed: Placed, durability: Durability) -> Result<Appended> {
+        let end = placed.last_offset + 1;
+        let settings = opened.settings();
+        let unflushed = end.saturating_sub(opened.group.durable_end());
+        if durability == Durability::Synced || unflushed >= settings.flush_messages {
+            opened.reach(end)?;
+        }
+        Ok(Appended {
+            base_offset: placed.first_offset,
+            last_offset: placed.last_offset,
+            max_timestamp: placed.max_timestamp,
+            duplicate: placed.duplicate_of.is_some(),
+            durable_end: opened.group.durable_end(),
+        })
+    }
+
+    /// The answer to an append of nothing.
+    fn nothing_appended(&self, opened: &Opened) -> Result<Appended> {
+        let end = opened.published.number(|view| view.log_end_offset);
+        Ok(Appended {
+            base_offset: end,
+            last_offset: end - 1,
+            max_timestamp: None,
+            duplicate: false,
+            durable_end: opened.group.durable_end(),
+        })
+    }
+
+    /// Returns once everything that was appended before survives a loss of power; the answer is the
+    /// durable end.
+    ///
+    /// # Errors
+    ///
+    /// `Io` or `Poisoned` if a sync failed.
+    pub fn flush(&self) -> Result<Offset> {
+        let opened = self.opened()?;
+        if opened.context.read_only {
+            return Err(Error::ReadOnly);
+        }
+        // Before the first write there is nothing that this opening could have left unsynced.
+        let end = opened.with_writer(|writer| Ok(writer.log_end))?;
+        opened.reach(end)?;
+        Ok(opened.group.durable_end())
+    }
+
+    /// Fetches whole batches from `offset` on, up to a number of bytes: what is there, without
+    /// waiting. At the log end that is nothing.
+    ///
+    /// # Errors
+    ///
+    /// `OffsetOutOfRange` below the log start or behind the log end; `Corrupt` if the batch that
+    /// holds the offset is damaged, with the offsets that are hit: behind them it goes on; `Io`.
+    pub fn fetch(&self, offset: Offset, options: FetchOptions) -> Result<Fetched> {
+        fetch::fetch(&*self.opened()?, offset, options)
+    }
+
+    /// First offset that can be read.
+    pub fn log_start_offset(&self) -> Result<Offset> {
+        self.number(|view| view.log_start_offset)
+    }
+
+    /// Offset that the next record will get.
+    pub fn log_end_offset(&self) -> Result<Offset> {
+        self.number(|view| view.log_end_offset)
+    }
+
+    /// The offset behind the last visible record. With one replica it follows every append.
+    pub fn high_watermark(&self) -> Result<Offset> {
+        self.number(|view| view.log_end_offset)
+    }
+
+    /// First offset not yet decided by an open transaction; what read-committed fetches end at.
+    pub fn last_stable_offset(&self) -> Result<Offset> {
+        self.number(|view| view.last_stable_offset)
+    }
+
+    /// First offset that a loss of power could take.
+    pub fn durable_end(&self) -> Result<Offset> {
+        self.number(|view| view.durable_end)
+    }
+
+    fn number(&self, of: impl FnOnce(&View) -> Offset) -> Result<Offset> {
+        Ok(self.opened()?.published.number(of))
+    }
+
+    /// The first record whose time is at or after `timestamp` (milliseconds since 1970), as Kafka's
+    /// `offsetsForTimes` finds it: the first segment that reaches that time is searched, and control
+    /// records count.
+    pub fn offset_for_time(
+        &self,
+        timestamp: Timestamp,
+        isolation: Isolation,
+    ) -> Result<Option<TimestampedOffset>> {
+        lookup::offset_for_time(&*self.opened()?, timestamp, isolation)
+    }
+
+    /// The first record with the largest time of all (Kafka's `MAX_TIMESTAMP`).
+    pub fn offset_of_max_timestamp(
+        &self,
+        isolation: Isolation,
+    ) -> Result<Option<TimestampedOffset>> {
+        lookup::offset_of_max_timestamp(&*self.opened()?, isolation)
+    }
+
+    /// Waits until there is a record at or behind `offset`, at most `timeout`; says whether there
+    /// is.
+    pub fn wait_for(&self, offset: Offset, timeout: Duration) -> Result<bool> {
+        let opened = self.opened()?;
+        Ok(opened.published.wait(timeout, |view| view.log_end_offset > offset))
+    }
+
+    /// A future that resolves once there is a record at or behind `offset` that a reader of this
+    /// isolation may see, or the log was closed.
+    pub fn grown(&self, offset: Offset, isolation: Isolation) -> Result<Grown> {
+        let published = Arc::clone(&self.opened()?.published);
+        Ok(Grown { published, offset, stable: isolation == Isolation::ReadCommitted })
+    }
+
+    /// The segments, oldest first.
+    pub fn segments(&self) -> Result<Vec<SegmentInfo>> {
+        let view = self.opened()?.published.view();
+        let last = view.segments.len() - 1;
+        let info = |(at, segment): (usize, &Arc<crate::segment::Segment>)| SegmentInfo {
+            base_offset: segment.base_offset(),
+            size_bytes: segment.end(),
+            path: segment.path(Part::Log),
+            is_active: at == last,
+        };
+        Ok(view.segments.iter().enumerate().map(info).collect())
+    }
+
+    /// Rolls the active segment now; the answer is the base offset of the new one.
+    pub fn roll(&self) -> Result<Offset> {
+        let now = self.0.context.store.clock.now_ms();
+        self.write(|writer, opened| writer.roll(opened, writer.log_end, now))
+    }
+
+    /// Drops all records from `target` on. The batch that holds `target` goes whole, so that
+    /// records below it may go too; the next append gets `target`, under a later leader epoch. Says
+    /// whether anything was dropped. It has happened, durably, when this returns.
+    ///
+    /// # Errors
+    ///
+    /// `Io`; if it fails half way the log is poisoned, and its next opening finishes it.
+    pub fn truncate_to(&self, target: Offset) -> Result<bool> {
+        self.cut(|writer, opened| writer.truncate_to(opened, target, true))
+    }
+
+    /// Drops all records; the log starts again at `start`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::truncate_to`].
+    pub fn start_over_at(&self, start: Offset) -> Result<()> {
+        if start < 0 {
+            return Err(Error::Invalid("a log cannot start below 0".into()));
+        }
+        self.cut(|writer, opened| writer.start_over(opened, start))
+    }
+
+    /// Runs what takes records away, with no sync under way.
+    pub(super) fn cut<T>(&self, work: impl FnOnce(&mut Writer, &Opened) -> Result<T>) -> Result<T> {
+        let opened = self.opened()?;
+        opened.with_writer(|writer| {
+            opened.group.cut(|| {
+                let answer = work(writer, &opened)?;
+                Ok((opened.published.number(|view| view.durable_end), answer))
+            })
+        })
+    }
+
+    /// Deletes the records below `before`, or all of them if it is `None` (`deleteRecords`): the
+    /// log start moves there, durably, and the segments below it go with the next retention. The
+    /// answer is the log start.
+    ///
+    /// # Errors
+    ///
+    /// `PolicyViolation` if the topic's `cleanup.policy` has no `delete`, `OffsetOutOfRange` behind
+    /// the log end, `Io`.
+    pub fn delete_records(&self, before: Option<Offset>) -> Result<Offset> {
+        self.write(|writer, opened| {
+            if !opened.settings().delete {
+                let why = "records can be deleted only if cleanup.policy has delete";
+                return Err(Error::PolicyViolation(why.into()));
+            }
+            writer.raise_log_start(opened, before.unwrap_or(writer.log_end))
+        })?;
+        self.log_start_offset()
+    }
+
+    /// Deletes old segments as the settings say (`retention.ms`, `retention.bytes`) and those below
+    /// the log start; says how many. The store does this now and then.
+    pub fn enforce_retention(&self) -> Result<usize> {
+        let now = self.0.context.store.clock.now_ms();
+        self.write(|writer, opened| writer.enforce_retention(opened, now))
+    }
+
+    pub(super) fn write<T>(
+        &self,
+        work: impl FnOnce(&mut Writer, &Opened) -> Result<T>,
+    ) -> Result<T> {
+        let opened = self.opened()?;
+        opened.with_writer(|writer| work(writer, &opened))
+    }
+
+    /// Opens the log anew, as a new process would: after [`Error::Poisoned`] it goes on from what
+    /// the disk holds. On a read-only log it shows what was written since.
+    ///
+    /// # Errors
+    ///
+    /// `Io` if it cannot be read; then it stays as it was.
+    pub fn reopen(&self) -> Result<()> {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::Closed = *state {
+            return Err(Error::Closed);
+        }
+        if let State::Opened(opened) = &*state
+            && !opened.context.read_only
+            && opened.group.poison().is_none()
+        {
+            return Ok(());
+        }
+        *state = State::Opened(Arc::new(Opened::plan(self.0.context.clone())?));
+        Ok(())
+    }
+
+    /// Shows what other processes have written since a read-only log was opened.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::reopen`].
+    pub fn refresh(&self) -> Result<()> {
+        if self.0.context.read_only { self.reopen() } else { Ok(()) }
+    }
+
+    /// Closes the log: all of it survives a loss of power then, and the next opening scans nothing.
+    pub(crate) fn close(&self) -> Result<()> {
+        let state = {
+            let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *state, State::Closed)
+        };
+        match state {
+            State::Opened(opened) => close::close(&opened),
+            State::Unused | State::Closed => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Offsets for times: the first record at or after a time, the record with the largest.
+
+use super::fetch::Isolation;
+use super::fetched::{record_error, with_decompressor};
+use super::opened::Opened;
+use super::view::View;
+use crate::error::Result;
+use crate::record::{LeaderEpoch, Offset, RecordBatch, Timestamp};
+use crate::segment::Segment;
+use crate::segment::names::Part;
+
+/// A record's place, found by its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimestampedOffset {
+    /// The record's offset.
+    pub offset: Offset,
+    /// The record's time, in milliseconds since 1970; none if no record of the log has one.
+    pub timestamp: Option<Timestamp>,
+    /// The term in which it was appended.
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+/// What an inflated batch may take while its records are looked through.
+const MOST_INFLATED: usize = 64 << 20;
+
+/// The first record at or behind the log start whose time is at or after `timestamp`, as Kafka
+/// answers it: control records count, and only the first segment that reaches that time is asked.
+pub(super) fn offset_for_time(
+    opened: &Opened,
+    timestamp: Timestamp,
+    isolation: Isolation,
+) -> Result<Option<TimestampedOffset>> {
+    let view = opened.published.view();
+    for segment in view.segments.iter() {
+        let largest = match segment.largest()? {
+            Some((largest, _)) => largest,
+            None => segment.modified_ms()?,
+        };
+        if largest < timestamp {
+            continue;
+        }
+        let start = view.log_start_offset;
+        let found = segment.find_by_time(
+            timestamp,
+            start,
+            |header| header.max_timestamp().is_some_and(|max| max >= timestamp),
+            |at, batch| {
+                first_record(segment, at, batch, |offset, time| {
+                    offset >= start && time.unwrap_or(-1) >= timestamp
+                })
+            },
+        )?;
+        return visible(opened, &view, isolation, found);
+    }
+    Ok(None)
+}
+
+/// The first record with the largest time of all, as Kafka answers it: control records count.
+pub(super) fn offset_of_max_timestamp(
+    opened: &Opened,
+    isolation: Isolation,
+) -> Result<Option<TimestampedOffset>> {
+    let view = opened.published.view();
+    let mut best: Option<(&Segment, Timestamp)> = None;
+    for segment in view.segments.iter() {
+        let largest = segment.largest()?.map_or(-1, |(largest, _)| largest);
+        if best.is_none_or(|(_, most)| largest > most) {
+            best = Some((segment, largest));
+        }
+    }
+    let Some((segment, largest)) = best else { return Ok(None) };
+    let found = segment.find_by_time(
+        largest,
+        view.log_start_offset,
+        |header| header.max_timestamp().unwrap_or(-1) == largest,
+        |at, batch| first_record(segment, at, batch, |_, time| time.unwrap_or(-1) == largest),
+    )?;
+    visible(opened, &view, isolation, found)
+}
+
+fn visible(
+    opened: &Opened,
+    view: &View,
+    isolation: Isolation,
+    found: Option<TimestampedOffset>,
+) -> Result<Option<TimestampedOffset>> {
+    let end = opened.readable_end(view, isolation)?;
+    Ok(found.filter(|found| found.offset < end))
+}
+
+/// The first record of a batch for whose offset and time `wanted` holds.
+fn first_record(
+    segment: &Segment,
+    position: u64,
+    batch: &RecordBatch<'_>,
+    wanted: impl Fn(Offset, Option<Timestamp>) -> bool,
+) -> Result<Option<TimestampedOffset>> {
+    let mut inflated = Vec::new();
+    let records = with_decompressor(|with| {
+        batch
+            .records(with, MOST_INFLATED, &mut inflated)?
+            .find_map(|record| match record {
+                Ok(record) => wanted(record.offset(), record.timestamp()).then(|| {
+                    Ok(TimestampedOffset {
+                        offset: record.offset(),
+                        timestamp: record.timestamp(),
+                        leader_epoch: record.leader_epoch(),
+                    })
+                }),
+                Err(cause) => Some(Err(cause)),
+            })
+            .transpose()
+    });
+    records.map_err(|cause| record_error(&segment.path(Part::Log), position, batch, cause))
+}

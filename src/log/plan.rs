@@ -1,0 +1,472 @@
+//! Opening plans: what a log's files come to, found without a write. The first write applies it.
+
+use std::sync::Arc;
+
+use super::LEADER_EPOCHS;
+use super::context::Context;
+use super::leader_epoch_file;
+use super::leader_epochs::LeaderEpochs;
+use super::ledger::Ledger;
+use super::listing::Listing;
+use super::manifest::Entry;
+use super::opened::Tip;
+use super::producers::Producers;
+use super::replay::producers_at;
+use super::scan::{Scanned, Scanner, for_each_batch};
+use super::seal::facts_of;
+use super::view::View;
+use crate::error::{Cause, Error, Result};
+use crate::record::{LeaderEpoch, Offset};
+use crate::segment::{Facts, Known, Segment, Shared, Source, Stop};
+
+/// What an opening found, and what its first write has to do.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The segments as readers see them; the last one is to be appended to. May be empty only
+    /// until the first write, if the log starts behind all that is there.
+    pub(super) segments: Vec<Arc<Segment>>,
+    pub(super) listing: Listing,
+    pub(super) log_start: Offset,
+    /// The offset that the next record gets.
+    pub(super) log_end: Offset,
+    /// Where the records end; below the log end if some are missing.
+    pub(super) found_end: Offset,
+    pub(super) durable_end: Offset,
+    pub(super) producers: Option<Producers>,
+    pub(super) last_stable_offset: Offset,
+    pub(super) epochs: LeaderEpochs,
+    /// Whether the leader-epoch file has to be written.
+    pub(super) owes_epochs: bool,
+    /// Closed, and nothing written since.
+    pub(super) clean: bool,
+    pub(super) tail: Option<Tail>,
+    /// Segments behind a torn tail.
+    pub(super) behind_tail: Vec<Offset>,
+    /// Segments whose records are all deleted.
+    pub(super) dead: Vec<Offset>,
+    /// Records that are missing and were there once.
+    pub(super) gap: Option<(Offset, Offset)>,
+    /// Damage that was found below the mark, in segments that were scanned.
+    pub(super) damage: Vec<(Offset, u64, Cause)>,
+    /// The cut that is to be carried out.
+    pub(super) cut: Option<Offset>,
+}
+
+/// Bytes of a segment that do not belong to the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tail {
+    pub(super) base_offset: Offset,
+    /// Where they begin.
+    pub(super) position: u64,
+    /// The file's length.
+    pub(super) len: u64,
+    /// Nothing but zeros: nothing to keep.
+    pub(super) zeros: bool,
+}
+
+/// What planning goes by.
+struct Planner<'a> {
+    context: &'a Context,
+    shared: &'a Shared,
+    ledger: &'a Ledger,
+    plan: Plan,
+}
+
+/// The most that a leader-epoch file may be.
+const MOST_EPOCH_BYTES: u64 = 16 << 20;
+
+impl Plan {
+    /// Looks at a partition's files.
+    ///
+    /// # Errors
+    ///
+    /// If something cannot be read; then everything is as it was, and the next use tries again.
+    pub(super) fn make(context: &Context, shared: &Shared) -> Result<(Plan, Ledger)> {
+        let ledger = Ledger::load(context)?;
+        let listing = Listing::read(&context.dir)?;
+        let cut = ledger.open_changes().iter().flat_map(|change| &change.entries);
+        let cut = cut.filter_map(|entry| match entry {
+            Entry::Cut { point, .. } if ledger.proved => Some(*point),
+            _ => None,
+        });
+        let plan = Plan {
+            segments: Vec::new(),
+            log_start: 0,
+            log_end: 0,
+            found_end: 0,
+            durable_end: 0,
+            producers: None,
+            last_stable_offset: 0,
+            epochs: LeaderEpochs::new(),
+            owes_epochs: false,
+            clean: false,
+            tail: None,
+            behind_tail: Vec::new(),
+            dead: Vec::new(),
+            gap: None,
+            damage: Vec::new(),
+            cut: cut.min(),
+            listing,
+        };
+        let mut planner = Planner { context, shared, ledger: &ledger, plan };
+        planner.read_epochs()?;
+        planner.find_log_start();
+        planner.find_segments()?;
+        planner.find_end()?;
+        let plan = planner.plan;
+        Ok((plan, ledger))
+    }
+
+    /// What readers see of it.
+    pub(super) fn view(&self) -> View {
+        View {
+            segments: Arc::new(self.segments.clone()),
+            log_start_offset: self.log_start,
+            log_end_offset: self.log_end,
+            last_stable_offset: self.last_stable_offset,
+            durable_end: self.durable_end,
+            tip: self.segments.last().map_or(EMPTY_TIP, |last| tip_of(last)),
+            cuts: 0,
+            ended: false,
+        }
+    }
+}
+
+const EMPTY_TIP: Tip = Tip { base_offset: 0, bytes: 0, last_batch: None };
+
+fn tip_of(segment: &Segment) -> Tip {
+    let facts = segment.known_facts();
+    Tip {
+        base_offset: segment.base_offset(),
+        bytes: segment.end(),
+        last_batch: facts.and_then(|facts| facts.last_batch),
+    }
+}
+
+impl Planner<'_> {
+    /// Reads `leader-epoch-checkpoint`. A lost or damaged one is found again from the batches.
+    fn read_epochs(&mut self) -> Result<()> {
+        let dir = &self.context.dir;
+        let bytes = match dir.read_small(LEADER_EPOCHS, MOST_EPOCH_BYTES) {
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => None,
+            read => read.map_err(|e| Error::io("read", dir.path().join(LEADER_EPOCHS), e))?,
+        };
+        let entries = bytes.as_deref().map(leader_epoch_file::decode);
+        if let Some(Ok(entries)) = entries {
+            let entries = entries.iter().map(|entry| (entry.epoch, entry.start_offset));
+            self.plan.epochs = LeaderEpochs::from_entries(entries);
+        } else {
+            self.plan.owes_epochs = true;
+        }
+        Ok(())
+    }
+
+    fn find_log_start(&mut self) {
+        let first = self.plan.listing.bases.first().copied().unwrap_or(0);
+        let ours = self.ledger.log_start();
+        let kafka = if self.ledger.proved { 0 } else { self.context.kafka.log_start.unwrap_or(0) };
+        self.plan.log_start = first.max(ours).max(kafka);
+    }
+
+    /// Puts the chain of segments together: those that the manifest vouches for as it says, those
+    /// before the mark as they lie, the others by scanning them.
+    fn find_segments(&mut self) -> Result<()> {
+        let mut bases: Vec<_> = self.plan.listing.bases.iter().copied().collect();
+        if let Some(cut) = self.plan.cut {
+            // Seen as if carried out: what begins behind the cut is gone.
+            bases.retain(|&base| base <= cut);
+        }
+        let start = self.plan.log_start;
+        let alive = bases.partition_point(|&base| base <= start).saturating_sub(1);
+        self.plan.dead = bases.drain(..alive).collect();
+        let unsealed = self.first_unsealed(&bases);
+        for &base in &bases[..unsealed] {
+            let segment = self.settled(base)?;
+            self.plan.segments.push(segment);
+        }
+        self.note_missing(&bases[..unsealed], bases.get(unsealed).copied());
+        if unsealed == bases.len() {
+            return self.end_without_scan();
+        }
+        if self.is_clean(&bases[unsealed..])? {
+            return self.take_closed(bases[unsealed]);
+        }
+        self.scan_from(&bases, unsealed)
+    }
+
+    /// The first segment that has to be looked through. Before the mark's none has to; one that is
+    /// to be cut is.
+    fn first_unsealed(&self, bases: &[Offset]) -> usize {
+        let last = bases.len().saturating_sub(1);
+        if !self.ledger.proved || self.plan.cut.is_some() {
+            return last;
+        }
+        let mark = self.ledger.slot().map_or(0, |slot| slot.base_offset);
+        let is_unsealed = |&base: &Offset| base >= mark && self.ledger.entry(base).is_none();
+        bases.iter().position(is_unsealed).unwrap_or(bases.len())
+    }
+
+    /// A segment that is not scanned.
+    fn settled(&self, base: Offset) -> Result<Arc<Segment>> {
+        let known = match self.ledger.entry(base) {
+            Some(entry) => Known {
+                end: entry.log_bytes,
+                facts: Some(facts_of(entry)),
+                offset_index: Source::File(entry.offset_index.map(Into::into)),
+                time_index: Source::File(entry.time_index.map(Into::into)),
+                aborted: None,
+            },
+            None => Known {
+                end: self.len_of(base)?,
+                facts: None,
+                offset_index: Source::File(None),
+                time_index: Source::File(None),
+                aborted: None,
+            },
+        };
+        Ok(Arc::new(Segment::new(self.shared, base, known)))
+    }
+
+    fn len_of(&self, base: Offset) -> Result<u64> {
+        let known = Known {
+            end: 0,
+            facts: None,
+            offset_index: Source::File(None),
+            time_index: Source::File(None),
+            aborted: None,
+        };
+        let segment = Segment::new(self.shared, base, known);
+        segment.file_len()
+    }
+
+    /// Notes what the manifest says that there should be and is not.
+    fn note_missing(&mut self, settled: &[Offset], next: Option<Offset>) {
+        if !self.ledger.proved || self.plan.cut.is_some() {
+            return;
+        }
+        let mut missing =
+            self.ledger.entries().filter(|entry| entry.next_offset > self.plan.log_start).filter(
+                |entry| !settled.contains(&entry.base_offset) && Some(entry.base_offset) != next,
+            );
+        if let Some(first) = missing.next() {
+            self.plan.gap = Some((first.base_offset.max(self.plan.log_start), first.next_offset));
+        }
+    }
+
+    /// All segments are sealed, or there is none: the one that would be active is missing, or was
+    /// never made.
+    fn end_without_scan(&mut self) -> Result<()> {
+        let last = self.plan.segments.last().map(|segment| segment.facts()).transpose()?;
+        self.plan.found_end = last.map_or(self.plan.log_start, |facts| facts.next_offset);
+        let snapshots = &self.plan.listing.snapshots;
+        let producers = producers_at(
+            self.context,
+            snapshots,
+            &self.plan.segments,
+            self.plan.log_start,
+            self.plan.found_end,
+        )?;
+        self.plan.producers = Some(producers);
+        Ok(())
+    }
+
+    /// Whether the log was closed and nobody has written since: then nothing is scanned.
+    fn is_clean(&self, unsealed: &[Offset]) -> Result<bool> {
+        let (Some(slot), Some(closed)) = (self.ledger.slot(), self.ledger.closed()) else {
+            return Ok(false);
+        };
+        let fits = self.ledger.proved
+            && slot.clean
+            && unsealed == [closed.base_offset]
+            && slot.base_offset == closed.base_offset
+            && slot.point == closed.log_bytes
+            && slot.durable_end == closed.next_offset
+            && self.plan.cut.is_none();
+        Ok(fits && self.len_of(closed.base_offset)? == closed.log_bytes)
+    }
+
+    fn take_closed(&mut self, base: Offset) -> Result<()> {
+        let Some(closed) = self.ledger.closed().copied() else { return Ok(()) };
+        let known = Known {
+            end: closed.log_bytes,
+            facts: Some(facts_of(&closed)),
+            offset_index: Source::File(closed.offset_index.map(Into::into)),
+            time_index: Source::File(closed.time_index.map(Into::into)),
+            aborted: if closed.txn_index.is_none() { Some(Vec::new()) } else { None },
+        };
+        let segment = Segment::new(self.shared, base, known);
+        if let Some(sum) = closed.txn_index
+            && let Some(aborted) = segment.read_aborted(Some(sum.into()))?
+        {
+            segment.set_aborted(aborted);
+        }
+        self.plan.segments.push(Arc::new(segment));
+        self.plan.clean = true;
+        self.plan.found_end = closed.next_offset;
+        let producers = producers_at(
+            self.context,
+            &self.plan.listing.snapshots,
+            &self.plan.segments,
+            self.plan.log_start,
+            closed.next_offset,
+        )?;
+        self.plan.producers = Some(producers);
+        Ok(())
+    }
+
+    /// Scans the segments from `unsealed` on.
+    fn scan_from(&mut self, bases: &[Offset], unsealed: usize) -> Result<()> {
+        let first = bases[unsealed];
+        let proved = self.ledger.proved;
+        let slot = self.ledger.slot().copied().filter(|_| proved);
+        let mut producers = producers_at(
+            self.context,
+            &self.plan.listing.snapshots,
+            &self.plan.segments,
+            self.plan.log_start,
+            first,
+        )?;
+        let mut epochs = std::mem::take(&mut self.plan.epochs);
+        let mut scanner = Scanner {
+            producers: &mut producers,
+            epochs: &mut epochs,
+            gaps: slot.is_none_or(|slot| slot.gaps),
+            most_epoch: slot.and_then(|slot| slot.leader_epoch),
+            expected: first,
+            last_epoch: None,
+            until: self.plan.cut.unwrap_or(Offset::MAX),
+        };
+        for (at, &base) in bases.iter().enumerate().skip(unsealed) {
+            let (point, durable_end) = match slot {
+                Some(slot) if slot.base_offset == base => (slot.point, slot.durable_end),
+                // Only if it is to be cut: all of it was durable.
+                Some(slot) if slot.base_offset > base => (u64::MAX, slot.durable_end),
+                _ => (0, base),
+            };
+            let (segment, scanned, len) =
+                self.scan_one(&mut scanner, base, (point, durable_end))?;
+            let next = bases.get(at + 1).copied();
+            let goes_on = next.is_some_and(|next| {
+                next == scanner.expected || scanner.gaps && next > scanner.expected
+            });
+            let damage = scanned.damage.iter().map(|&(at, cause)| (base, at, cause));
+            self.plan.damage.extend(damage);
+            if scanned.end < len {
+                let zeros = scanned.stop == Stop::Zeros;
+                self.plan.tail.get_or_insert(Tail {
+                    base_offset: base,
+                    position: scanned.end,
+                    len,
+                    zeros,
+                });
+            }
+            self.plan.segments.push(segment);
+            let torn = matches!(scanned.stop, Stop::Failed(_));
+            if torn || !goes_on {
+                self.plan.behind_tail = bases[at + 1..].to_vec();
+                break;
+            }
+            if let Some(next) = next {
+                scanner.expected = next;
+            }
+        }
+        self.plan.found_end = self.plan.cut.unwrap_or(scanner.expected);
+        self.plan.producers = Some(producers);
+        self.plan.epochs = epochs;
+        Ok(())
+    }
+
+    fn scan_one(
+        &self,
+        scanner: &mut Scanner<'_>,
+        base: Offset,
+        (point, durable_end): (u64, Offset),
+    ) -> Result<(Arc<Segment>, Scanned, u64)> {
+        let len = self.len_of(base)?;
+        let known = Known {
+            end: len,
+            facts: None,
+            offset_index: Source::File(None),
+            time_index: Source::File(None),
+            aborted: None,
+        };
+        let segment = Segment::new(self.shared, base, known);
+        let interval = self.shared.index_interval_bytes;
+        let mut scanned = scanner.scan(&segment, interval, (len, point), durable_end)?;
+        let known = Known {
+            end: scanned.end,
+            facts: Some(scanned.facts),
+            offset_index: Source::Memory(Arc::new(std::mem::take(&mut scanned.offsets))),
+            time_index: Source::Memory(Arc::new(std::mem::take(&mut scanned.times))),
+            aborted: Some(std::mem::take(&mut scanned.aborted)),
+        };
+        Ok((Arc::new(Segment::new(self.shared, base, known)), scanned, len))
+    }
+
+    /// What follows from where the records end.
+    fn find_end(&mut self) -> Result<()> {
+        let plan = &mut self.plan;
+        let slot = self.ledger.slot().filter(|_| self.ledger.proved);
+        let durable_end = slot.map_or(plan.found_end, |slot| slot.durable_end);
+        let durable_end = plan.cut.map_or(durable_end, |cut| durable_end.min(cut));
+        if durable_end > plan.found_end && durable_end > plan.log_start {
+            let from = plan.found_end.max(plan.log_start);
+            plan.gap.get_or_insert((from, durable_end));
+        }
+        plan.log_end = plan.found_end.max(plan.log_start).max(durable_end);
+        if slot.is_none() && plan.found_end < plan.log_start {
+            plan.log_end = plan.log_start;
+        }
+        plan.durable_end = match slot {
+            Some(_) if plan.clean => plan.log_end,
+            Some(_) => durable_end.max(plan.log_start.min(plan.log_end)),
+            None if self.context.kafka.stopped_cleanly => plan.log_end,
+            None => self.context.kafka.recovery_point.unwrap_or(0).min(plan.log_end),
+        };
+        if let Some(producers) = &mut plan.producers {
+            producers.high_watermark_moved(plan.log_end);
+            plan.last_stable_offset = producers.last_stable_offset(plan.log_start, plan.log_end);
+        }
+        if plan.owes_epochs {
+            self.rebuild_epochs()?;
+        }
+        let plan = &mut self.plan;
+        plan.owes_epochs |= plan.epochs.truncate_from_end(plan.log_end);
+        plan.owes_epochs |= plan.epochs.truncate_from_start(plan.log_start);
+        if plan.segments.is_empty() {
+            let known = Known {
+                end: 0,
+                facts: Some(Facts::empty(plan.log_end)),
+                offset_index: Source::Memory(Arc::default()),
+                time_index: Source::Memory(Arc::default()),
+                aborted: Some(Vec::new()),
+            };
+            plan.segments.push(Arc::new(Segment::new(self.shared, plan.log_end, known)));
+        }
+        Ok(())
+    }
+
+    /// Finds the leader epochs again from the batches, where the file is lost: only segments whose
+    /// last epoch differs from that of the one before can hold the start of one.
+    fn rebuild_epochs(&mut self) -> Result<()> {
+        let mut epochs = LeaderEpochs::new();
+        let mut last: Option<LeaderEpoch> = None;
+        for segment in &self.plan.segments {
+            let same = segment
+                .known_facts()
+                .is_some_and(|facts| facts.last_epoch.is_none() || facts.last_epoch == last);
+            if !same {
+                for_each_batch(segment, &mut |batch| {
+                    if let Some(epoch) = batch.header().leader_epoch()
+                        && last.is_none_or(|last| epoch > last)
+                    {
+                        epochs.assign(epoch, batch.header().base_offset());
+                        last = Some(epoch);
+                    }
+                })?;
+            }
+        }
+        self.plan.epochs = epochs;
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! Looking through the segments that no manifest vouches for: where they end, and what of them
+//! belongs to the log.
+//!
+//! Below the mark a bad byte is corruption and stays; above it the first bad byte ends the log.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::leader_epochs::LeaderEpochs;
+use super::producers::Producers;
+use super::replay;
+use crate::error::{Cause, Error, Result};
+use crate::fs::File;
+use crate::index::AbortedTxn;
+use crate::record::{BatchError, BatchHeader, LeaderEpoch, Offset, RecordBatch};
+use crate::segment::names::Part;
+use crate::segment::{Builder, Facts, Segment, Stop, resume_behind, walk};
+
+/// What a scan goes by, and what it gathers, over one segment after the other.
+pub(super) struct Scanner<'a> {
+    pub(super) producers: &'a mut Producers,
+    pub(super) epochs: &'a mut LeaderEpochs,
+    /// Whether offsets may be left out and epochs may fall.
+    pub(super) gaps: bool,
+    /// The highest term that any batch can have.
+    pub(super) most_epoch: Option<LeaderEpoch>,
+    /// The offset that comes next.
+    pub(super) expected: Offset,
+    /// The last batch's term.
+    pub(super) last_epoch: Option<LeaderEpoch>,
+    /// The log was cut here: the batch that holds this offset and all behind it are gone.
+    pub(super) until: Offset,
+}
+
+/// What was found in one segment.
+pub(super) struct Scanned {
+    pub(super) facts: Facts,
+    pub(super) offsets: Vec<u8>,
+    pub(super) times: Vec<u8>,
+    pub(super) aborted: Vec<AbortedTxn>,
+    /// Bytes that belong to the log.
+    pub(super) end: u64,
+    /// Why it ends there.
+    pub(super) stop: Stop,
+    /// Damage below the mark: where, and what.
+    pub(super) damage: Vec<(u64, Cause)>,
+}
+
+impl Scanner<'_> {
+    /// Looks through the first `len` bytes of a segment, of which the first `point` are durable and
+    /// then lead to offset `durable_end`.
+    pub(super) fn scan(
+        &mut self,
+        segment: &Segment,
+        interval: u32,
+        (len, point): (u64, u64),
+        durable_end: Offset,
+    ) -> Result<Scanned> {
+        let file = segment.log_file()?;
+        let point = point.min(len);
+        let mut builder = Builder::new(segment.base_offset(), interval);
+        let (mut aborted, mut damage, mut position) = (Vec::new(), Vec::new(), 0);
+        let mut is_cut = false;
+        loop {
+            let walked = walk(&file, position, len, &mut |at, batch| {
+                let header = batch.header();
+                is_cut = header.last_offset() >= self.until;
+                if is_cut {
+                    return ControlFlow::Break(Cause::Mismatch("cut off"));
+                }
+                let cause = if at < point { self.below(header) } else { self.above(header) };
+                if let Some(cause) = cause {
+                    return ControlFlow::Break(cause);
+                }
+                builder.add(at, batch);
+                self.expected = header.next_offset();
+                self.last_epoch = header.leader_epoch();
+                self.note_epoch(header);
+                if header.base_offset() >= self.producers.map_end_offset() {
+                    aborted.extend(replay::apply(self.producers, batch));
+                }
+                ControlFlow::Continue(())
+            });
+            let walked = walked.map_err(|e| Error::io("read", segment.path(Part::Log), e))?;
+            let Stop::Failed(cause) = walked.stop else {
+                return Ok(finished(builder, aborted, damage, (walked.position, walked.stop)));
+            };
+            if is_cut {
+                // Nothing of it is kept, as if it were zeros.
+                return Ok(finished(builder, aborted, damage, (walked.position, Stop::Zeros)));
+            }
+            if let Cause::Batch(BatchError::Legacy(magic)) = cause {
+                let (path, position) = (segment.path(Part::Log), walked.position);
+                return Err(Error::UnsupportedFormat { path, position, magic });
+            }
+            if walked.position >= point {
+                return Ok(finished(builder, aborted, damage, (walked.position, walked.stop)));
+            }
+            damage.push((walked.position, cause));
+            position = self.behind_damage(&file, segment, walked.position, (point, durable_end))?;
+        }
+    }
+
+    /// Where whole batches go on behind damage that lies below the mark; at the mark if nowhere
+    /// before.
+    fn behind_damage(
+        &mut self,
+        file: &Arc<File>,
+        segment: &Segment,
+        position: u64,
+        (point, durable_end): (u64, Offset),
+    ) -> Result<u64> {
+        let resumed = resume_behind(file, position, point, self.expected..durable_end)
+            .map_err(|e| Error::io("read", segment.path(Part::Log), e))?;
+        self.expected = resumed.map_or(durable_end, |resumed| resumed.base_offset);
+        Ok(resumed.map_or(point, |resumed| resumed.position))
+    }
+
+    /// Why a whole batch below the mark cannot be where it lies.
+    fn below(&self, header: &BatchHeader) -> Option<Cause> {
+        (header.base_offset() < self.expected)
+            .then_some(Cause::Mismatch("its offsets overlap the batch before"))
+    }
+
+    /// Why a whole batch above the mark does not belong to this log.
+    fn above(&self, header: &BatchHeader) -> Option<Cause> {
+        if self.gaps {
+            return self.below(header);
+        }
+        if header.base_offset() != self.expected {
+            return Some(Cause::Mismatch("its base offset is not the one that comes next"));
+        }
+        let epoch = header.leader_epoch();
+        (epoch < self.last_epoch || epoch > self.most_epoch)
+            .then_some(Cause::Mismatch("its leader epoch is none that can stand there"))
+    }
+
+    fn note_epoch(&mut self, header: &BatchHeader) {
+        if let Some(epoch) = header.leader_epoch()
+            && self.epochs.latest().is_none_or(|latest| epoch > latest)
+        {
+            self.epochs.assign(epoch, header.base_offset());
+        }
+    }
+}
+
+fn finished(
+    builder: Builder,
+    aborted: Vec<AbortedTxn>,
+    damage: Vec<(u64, Cause)>,
+    (end, stop): (u64, Stop),
+) -> Scanned {
+    let (facts, offsets, times) = builder.finish();
+    Scanned { facts, offsets, times, aborted, end, stop, damage }
+}
+
+/// Gives all whole batches of a segment to `visit`, stepping over damage.
+pub(super) fn for_each_batch(
+    segment: &Segment,
+    visit: &mut dyn FnMut(&RecordBatch<'_>),
+) -> Result<()> {
+    let file = segment.log_file()?;
+    let mut position = 0;
+    while position < segment.end() {
+        let walked = walk(&file, position, segment.end(), &mut |_, batch| {
+            visit(batch);
+            ControlFlow::Continue(())
+        });
+        let walked = walked.map_err(|e| Error::io("read", segment.path(Part::Log), e))?;
+        if matches!(walked.stop, Stop::End | Stop::Zeros) {
+            break;
+        }
+        match segment.resume(walked.position, 0..Offset::MAX)? {
+            Some(resumed) => position = resumed.position,
+            None => break,
+        }
+    }
+    Ok(())
+}

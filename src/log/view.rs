@@ -1,0 +1,141 @@
+//! What readers see of a log: a few numbers and the list of segments, taken together in one short
+//! lock and never held across I/O. And waiting until there is more of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::opened::Tip;
+use crate::record::Offset;
+use crate::segment::Segment;
+
+/// What a reader may see, at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct View {
+    /// In order of base offset; never empty.
+    pub(crate) segments: Arc<Vec<Arc<Segment>>>,
+    pub(crate) log_start_offset: Offset,
+    pub(crate) log_end_offset: Offset,
+    pub(crate) last_stable_offset: Offset,
+    pub(crate) durable_end: Offset,
+    /// How far the active segment goes.
+    pub(crate) tip: Tip,
+    /// Counts what can take bytes away from under a reader: truncation and starting over.
+    pub(crate) cuts: u64,
+    /// Nothing more will come: closed or poisoned.
+    pub(crate) ended: bool,
+}
+
+impl View {
+    /// The segment that holds `offset`, or would: the last one that begins at or below it.
+    pub(crate) fn segment_for(&self, offset: Offset) -> Option<usize> {
+        self.segments.partition_point(|segment| segment.base_offset() <= offset).checked_sub(1)
+    }
+}
+
+/// The published view of one log.
+#[derive(Debug)]
+pub(crate) struct Published {
+    state: Mutex<State>,
+    grown: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    view: View,
+    wakers: Vec<Waker>,
+}
+
+impl Published {
+    pub(crate) fn new(view: View) -> Self {
+        Published { state: Mutex::new(State { view, wakers: Vec::new() }), grown: Condvar::new() }
+    }
+
+    /// What is to be seen now.
+    pub(crate) fn view(&self) -> View {
+        self.lock().view.clone()
+    }
+
+    /// The number that `of` takes from the view, without copying the view.
+    pub(crate) fn number(&self, of: impl FnOnce(&View) -> Offset) -> Offset {
+        of(&self.lock().view)
+    }
+
+    /// Changes what is to be seen and wakes who waits.
+    pub(crate) fn publish(&self, change: impl FnOnce(&mut View)) {
+        let wakers = {
+            let mut state = self.lock();
+            change(&mut state.view);
+            std::mem::take(&mut state.wakers)
+        };
+        self.grown.notify_all();
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    /// Waits until `seen` holds, at most `timeout`; says whether it holds.
+    pub(crate) fn wait(&self, timeout: Duration, seen: impl Fn(&View) -> bool) -> bool {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut state = self.lock();
+        loop {
+            if seen(&state.view) {
+                return true;
+            }
+            let left = match deadline {
+                Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                None => Duration::MAX,
+            };
+            if left.is_zero() || state.view.ended {
+                return false;
+            }
+            let waited = self.grown.wait_timeout(state, left.min(Duration::from_hours(1)));
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Wakes `waker` at the next change unless `seen` holds already.
+    fn poll(&self, waker: &Waker, seen: impl Fn(&View) -> bool) -> bool {
+        let mut state = self.lock();
+        if seen(&state.view) || state.view.ended {
+            return true;
+        }
+        if !state.wakers.iter().any(|known| known.will_wake(waker)) {
+            state.wakers.push(waker.clone());
+        }
+        false
+    }
+
+    /// The state is a few numbers, changed in one go: a panic cannot leave it half changed.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Resolves once records at or behind an offset can be fetched, or none will come any more; made by
+/// [`Log::grown`](crate::Log::grown). Works in any runtime.
+#[derive(Debug)]
+pub struct Grown {
+    pub(crate) published: Arc<Published>,
+    pub(crate) offset: Offset,
+    pub(crate) stable: bool,
+}
+
+impl Future for Grown {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let (offset, stable) = (self.offset, self.stable);
+        let there = self.published.poll(context.waker(), |view| view.end_for(stable) > offset);
+        if there { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl View {
+    /// The offset behind the last record that a reader of this kind may see.
+    pub(crate) fn end_for(&self, stable: bool) -> Offset {
+        if stable { self.last_stable_offset } else { self.log_end_offset }
+    }
+}

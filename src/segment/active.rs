@@ -1,0 +1,306 @@
+//! Appending to the last segment of a log: the index rule and the roll rule.
+
+use std::sync::Arc;
+
+use super::names::{self, Part};
+use super::source::{Growing, Source};
+use super::{Facts, Known, Segment, Shared};
+use crate::error::{Error, Result};
+use crate::fs::{Access, File};
+use crate::index::{
+    AbortedTxn, OFFSET_ENTRY_LEN, OffsetEntry, TIME_ENTRY_LEN, TXN_ENTRY_LEN, TimeEntry,
+};
+use crate::record::{BatchHeader, Offset, Timestamp};
+
+/// The settings that decide when indexes get an entry and when a segment is full.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// `segment.bytes`.
+    pub(crate) segment_bytes: u32,
+    /// `segment.index.bytes`.
+    pub(crate) index_bytes: u32,
+    /// `index.interval.bytes`.
+    pub(crate) index_interval_bytes: u32,
+    /// `segment.ms`, less this segment's jitter.
+    pub(crate) segment_ms: i64,
+    /// `preallocate`: space for the whole segment is taken at once. The file's length stays that of
+    /// its batches, so that no zeros are ever in the way.
+    pub(crate) preallocate: bool,
+}
+
+/// What is about to be appended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Incoming {
+    pub(crate) bytes: usize,
+    pub(crate) last_offset: Offset,
+    pub(crate) max_timestamp: Option<Timestamp>,
+}
+
+/// The appender's side of the active segment.
+#[derive(Debug)]
+pub(crate) struct Active {
+    segment: Arc<Segment>,
+    file: Arc<File>,
+    limits: Limits,
+    /// When this was made: the age of a segment without timestamps counts from here.
+    created_ms: Timestamp,
+    /// Whether the index files are there.
+    has_indexes: bool,
+    bytes_since_index_entry: u64,
+    /// Up to where space was taken ahead.
+    reserved: u64,
+}
+
+/// Space is taken ahead in steps that grow with the segment, up to this.
+const MOST_RESERVED: u64 = 4 << 20;
+const LEAST_RESERVED: u64 = 64 << 10;
+
+impl Active {
+    /// Creates the `.log` of a new segment. Its directory entry is not synced.
+    pub(crate) fn create(
+        shared: &Shared,
+        base_offset: Offset,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Result<Active> {
+        let name = names::name(base_offset, Part::Log);
+        let file = shared.dir.create(&name);
+        let file = file.map_err(|e| Error::io("create", shared.dir.path().join(&name), e))?;
+        let known = Known {
+            end: 0,
+            facts: Some(Facts::empty(base_offset)),
+            offset_index: shared.growing(base_offset, Part::OffsetIndex, &[]),
+            time_index: shared.growing(base_offset, Part::TimeIndex, &[]),
+            aborted: Some(Vec::new()),
+        };
+        let segment = Segment::new(shared, base_offset, known);
+        segment.log.adopt(file);
+        Self::resume(Arc::new(segment), limits, now)
+    }
+
+    /// Goes on appending to a segment that was opened with growing indexes.
+    pub(crate) fn resume(segment: Arc<Segment>, limits: Limits, now: Timestamp) -> Result<Active> {
+        let file = segment.log_file()?;
+        let reserved = segment.end();
+        Ok(Active {
+            segment,
+            file,
+            limits,
+            created_ms: now,
+            has_indexes: false,
+            bytes_since_index_entry: 0,
+            reserved,
+        })
+    }
+
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    /// What is known of its batches.
+    pub(crate) fn facts(&self) -> Facts {
+        self.segment.known_facts().unwrap_or_else(|| Facts::empty(self.segment.base_offset))
+    }
+
+    /// Changes the settings from now on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Creates the index files if they are not there, as the first append does.
+    pub(crate) fn touch_indexes(&mut self) -> Result<()> {
+        if self.has_indexes {
+            return Ok(());
+        }
+        for part in [Part::OffsetIndex, Part::TimeIndex] {
+            let name = names::name(self.segment.base_offset, part);
+            match self.segment.shared.dir.create(&name) {
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Error::io("create", self.segment.path(part), error)),
+            }
+        }
+        self.has_indexes = true;
+        Ok(())
+    }
+
+    /// Whether the segment is full, too old, or cannot hold the offsets: roll before appending.
+    pub(crate) fn should_roll(&self, incoming: Incoming, now: Timestamp) -> Result<bool> {
+        let size = self.segment.end();
+        let base = self.segment.base_offset;
+        if size + incoming.bytes as u64 > u64::from(self.limits.segment_bytes)
+            || incoming.last_offset - base > Offset::from(i32::MAX)
+            || incoming.last_offset < base
+        {
+            return Ok(true);
+        }
+        let state = self.segment.state();
+        let most = |len: usize| self.limits.index_bytes as usize / len;
+        let is_full = state.offset_index.grown() >= most(OFFSET_ENTRY_LEN)
+            || state.time_index.grown() >= most(TIME_ENTRY_LEN).saturating_sub(1);
+        drop(state);
+        if is_full {
+            return Ok(true);
+        }
+        Ok(size > 0 && self.age_ms(incoming, now)? > self.limits.segment_ms)
+    }
+
+    /// How old the segment is: by the records' own times if its first batch has one.
+    fn age_ms(&self, incoming: Incoming, now: Timestamp) -> Result<i64> {
+        let first = self.segment.first_timestamp()?;
+        Ok(match first {
+            Some(first) if first >= 0 => incoming.max_timestamp.unwrap_or(-1).saturating_sub(first),
+            _ => now.saturating_sub(self.created_ms),
+        })
+    }
+
+    /// Writes whole batches behind the last one, and makes them readable up to the new end.
+    ///
+    /// # Errors
+    ///
+    /// If the write fails. The segment is then as it was, bytes cut off again, or, if even that
+    /// fails, the error says so and the segment must not be written to any more.
+    pub(crate) fn append(
+        &mut self,
+        bytes: &[u8],
+        headers: &[BatchHeader],
+    ) -> std::result::Result<(), AppendFailure> {
+        let position = self.segment.end();
+        self.reserve_for(position + bytes.len() as u64);
+        if let Err(error) = self.file.write_all_at(bytes, position) {
+            let error = Error::io("append to", self.segment.path(Part::Log), error);
+            return Err(match self.file.truncate(position) {
+                Ok(()) => AppendFailure::Refused(error),
+                Err(cut) => AppendFailure::CutFailed(Error::io(
+                    "cut back",
+                    self.segment.path(Part::Log),
+                    cut,
+                )),
+            });
+        }
+        let mut at = 0;
+        for header in headers {
+            let size = header.size_bytes();
+            self.count_in(header, &bytes[at..at + size], position + at as u64);
+            at += size;
+        }
+        self.segment.set_end(position + bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Takes space ahead without changing the file's length. Failure costs speed, no more.
+    fn reserve_for(&mut self, end: u64) {
+        if end <= self.reserved {
+            return;
+        }
+        let whole = u64::from(self.limits.segment_bytes).max(end);
+        let step = (end / 4).clamp(LEAST_RESERVED, MOST_RESERVED);
+        let target = if self.limits.preallocate { whole } else { (end + step).min(whole) };
+        let from = self.reserved;
+        self.reserved = target;
+        let _ = self.file.reserve(from, target - from);
+    }
+
+    /// Kafka's index rule: an entry for the first batch that starts more than the interval behind
+    /// the batch that made the last one.
+    fn count_in(&mut self, header: &BatchHeader, bytes: &[u8], position: u64) {
+        let base = self.segment.base_offset;
+        let mut state = self.segment.state();
+        let state = &mut *state;
+        let facts = state.facts.get_or_insert_with(|| Facts::empty(base));
+        facts.add_parts(header, bytes);
+        if self.bytes_since_index_entry > u64::from(self.limits.index_interval_bytes) {
+            if let Source::Growing(index) = &mut state.offset_index {
+                let entry = OffsetEntry { offset: header.last_offset(), position: position as u32 };
+                // The roll rule keeps offsets and positions within what an entry can say.
+                if let Ok(entry) = entry.encode(base) {
+                    index.push(entry);
+                }
+            }
+            if let Source::Growing(index) = &mut state.time_index {
+                push_time_entry(index, facts.largest, base);
+            }
+            self.bytes_since_index_entry = 0;
+        }
+        self.bytes_since_index_entry += bytes.len() as u64;
+    }
+
+    /// Enters a transaction that aborted in the index. If the file cannot be written, sealing writes
+    /// it again.
+    pub(crate) fn add_aborted(&mut self, txn: AbortedTxn) {
+        let at = {
+            let mut state = self.segment.state();
+            // Copied only while a reader holds the list.
+            let aborted = Arc::make_mut(state.aborted.get_or_insert_default());
+            aborted.push(txn);
+            ((aborted.len() - 1) * TXN_ENTRY_LEN) as u64
+        };
+        let name = names::name(self.segment.base_offset, Part::TxnIndex);
+        let dir = &self.segment.shared.dir;
+        let file = match dir.open(&name, Access::Write) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => dir.create(&name),
+            opened => opened,
+        };
+        let _ = file.and_then(|file| file.write_all_at(&txn.encode(), at));
+    }
+
+    /// Makes the segment inactive, or ready to be closed: the last time entry, all index entries
+    /// written, space that was taken ahead given back. Syncs nothing.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        let base = self.segment.base_offset;
+        let end = self.segment.end();
+        if self.reserved > end {
+            self.file
+                .truncate(end)
+                .map_err(|e| Error::io("trim", self.segment.path(Part::Log), e))?;
+            self.reserved = end;
+        }
+        let mut state = self.segment.state();
+        let state = &mut *state;
+        let largest = state.facts.and_then(|facts| facts.largest);
+        if self.has_indexes || largest.is_some() {
+            if let Source::Growing(index) = &mut state.time_index {
+                push_time_entry(index, largest, base);
+            }
+        }
+        // A failure marks the index for rebuilding, which sealing does.
+        if let Source::Growing(index) = &mut state.offset_index {
+            let _ = index.write();
+        }
+        if let Source::Growing(index) = &mut state.time_index {
+            let _ = index.write();
+        }
+        Ok(())
+    }
+}
+
+/// Adds the largest timestamp so far, unless the last entry has it already.
+pub(super) fn push_time_entry(
+    index: &mut Growing<TIME_ENTRY_LEN>,
+    largest: Option<(Timestamp, Offset)>,
+    base: Offset,
+) {
+    let Some((timestamp, offset)) = largest else { return };
+    let last = match index.len().checked_sub(1) {
+        Some(slot) => match index.entry(slot) {
+            Ok(entry) => TimeEntry::decode(base, entry).map_or(Timestamp::MAX, |e| e.timestamp),
+            // What cannot be read back is built again before anybody believes it.
+            Err(_) => return,
+        },
+        None => -1,
+    };
+    if timestamp > last
+        && let Ok(entry) = (TimeEntry { timestamp, offset }).encode(base)
+    {
+        index.push(entry);
+    }
+}
+
+/// Why an append did not happen.
+#[derive(Debug)]
+pub(crate) enum AppendFailure {
+    /// The segment is as it was.
+    Refused(Error),
+    /// Some bytes may be left behind the last batch: the log must not go on.
+    CutFailed(Error),
+}

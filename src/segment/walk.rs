@@ -1,0 +1,143 @@
+//! Walking over the batches of a `.log`: each checked, up to where they end or fail.
+
+use std::io;
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+use super::window::{READ_BYTES, Window};
+use crate::error::Cause;
+use crate::fs::File;
+use crate::record::{BatchError, BatchHeader, HEADER_LEN, Offset, RecordBatch, UncheckedBatch};
+
+/// Why a walk ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// At the end, behind a whole batch.
+    End,
+    /// Nothing but zeros follow.
+    Zeros,
+    /// What follows is no batch, or not one that belongs there.
+    Failed(Cause),
+}
+
+/// Where a walk ended, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WalkEnd {
+    pub(crate) position: u64,
+    pub(crate) stop: Stop,
+}
+
+/// Visits the batches in `from..end` of `file`, each whole and its CRC checked, until one fails or
+/// the visitor refuses it (with a cause, which then is the walk's).
+///
+/// # Errors
+///
+/// Only if reading fails; what is read is never an error here.
+pub(crate) fn walk(
+    file: &Arc<File>,
+    from: u64,
+    end: u64,
+    visit: &mut dyn FnMut(u64, &RecordBatch<'_>) -> ControlFlow<Cause>,
+) -> io::Result<WalkEnd> {
+    let mut window = Window::new(Arc::clone(file), end, READ_BYTES);
+    let mut position = from;
+    while position < end {
+        match batch_at(&mut window, position)? {
+            Ok(batch) => {
+                if let ControlFlow::Break(cause) = visit(position, &batch) {
+                    return Ok(WalkEnd { position, stop: Stop::Failed(cause) });
+                }
+                position += batch.bytes().len() as u64;
+            }
+            Err(error) => {
+                let zeros = zeros_follow(file, &mut window, position)?;
+                let stop = if zeros { Stop::Zeros } else { Stop::Failed(error.into()) };
+                return Ok(WalkEnd { position, stop });
+            }
+        }
+    }
+    Ok(WalkEnd { position, stop: Stop::End })
+}
+
+/// The checked batch at `position`.
+pub(crate) fn batch_at(
+    window: &mut Window,
+    position: u64,
+) -> io::Result<Result<RecordBatch<'_>, BatchError>> {
+    let bytes = window.from(position, HEADER_LEN)?;
+    let need = match UncheckedBatch::decode(bytes) {
+        Ok(_) => 0,
+        Err(BatchError::Incomplete { need, .. }) => need,
+        Err(error) => return Ok(Err(error)),
+    };
+    Ok(RecordBatch::decode(window.from(position, need)?))
+}
+
+/// Whether all bytes from `position` to the end are zeros. Holes are skipped unread.
+fn zeros_follow(file: &File, window: &mut Window, position: u64) -> io::Result<bool> {
+    let mut at = position;
+    while at < window.end() {
+        match file.next_data(at)? {
+            None => return Ok(true),
+            Some(data) => at = at.max(data),
+        }
+        let piece = window.at_most(at, READ_BYTES)?;
+        if piece.iter().any(|&byte| byte != 0) {
+            return Ok(false);
+        }
+        at += piece.len() as u64;
+    }
+    Ok(true)
+}
+
+/// Where whole batches go on behind damage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Resumed {
+    pub(crate) position: u64,
+    pub(crate) base_offset: Offset,
+}
+
+/// Seeks the first batch behind `position` that is whole, holds offsets in `offsets`, and ends
+/// where the file does or where another such batch begins. For damage in what was durable only:
+/// above the mark a record's value may hold a perfect batch.
+pub(crate) fn resume_behind(
+    file: &Arc<File>,
+    position: u64,
+    end: u64,
+    offsets: Range<Offset>,
+) -> io::Result<Option<Resumed>> {
+    let mut window = Window::new(Arc::clone(file), end, READ_BYTES);
+    // Bytes that look like a header and are none can be checked in vain; this bounds for how long.
+    let mut patience = 16 * (end - position) + (64 << 20);
+    let mut at = position + 1;
+    while at + HEADER_LEN as u64 <= end && patience > 0 {
+        let held = window.from(at, HEADER_LEN)?;
+        let steps = held.len() + 1 - HEADER_LEN;
+        let found = (0..steps).find(|&step| looks_like_a_batch(&held[step..], &offsets));
+        let Some(step) = found else {
+            at += steps as u64;
+            continue;
+        };
+        at += step as u64;
+        patience = patience.saturating_sub(HEADER_LEN as u64);
+        if let Ok(batch) = batch_at(&mut window, at)? {
+            let (header, size) = (*batch.header(), batch.bytes().len() as u64);
+            let next = header.next_offset()..offsets.end;
+            let leads_on = at + size == end
+                || looks_like_a_batch(window.at_most(at + size, HEADER_LEN)?, &next);
+            if leads_on {
+                return Ok(Some(Resumed { position: at, base_offset: header.base_offset() }));
+            }
+            patience = patience.saturating_sub(size);
+        }
+        at += 1;
+    }
+    Ok(None)
+}
+
+/// Whether a header within these offsets is there: a cheap look before the checksum.
+fn looks_like_a_batch(bytes: &[u8], offsets: &Range<Offset>) -> bool {
+    BatchHeader::decode(bytes).is_ok_and(|header| {
+        offsets.contains(&header.base_offset()) && header.next_offset() <= offsets.end
+    })
+}

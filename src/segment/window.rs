@@ -1,0 +1,77 @@
+//! A window on a file: large reads, small looks.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::fs::File;
+
+/// Bytes that one read brings. Larger ones win nothing, smaller ones lose.
+pub(crate) const READ_BYTES: usize = 256 << 10;
+
+/// Reads a file from front to back in large pieces and hands out slices of what it holds.
+pub(crate) struct Window {
+    file: Arc<File>,
+    /// No byte from here on is looked at.
+    end: u64,
+    /// Where in the file `bytes` begin.
+    start: u64,
+    bytes: Vec<u8>,
+    piece: usize,
+}
+
+impl Window {
+    /// A window on the first `end` bytes of `file`, which reads `piece` bytes at a time.
+    pub(crate) fn new(file: Arc<File>, end: u64, piece: usize) -> Self {
+        Window { file, end, start: 0, bytes: Vec::new(), piece }
+    }
+
+    /// The file's logical end.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Up to `len` bytes from `position` on: fewer only at the end.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or has become shorter than its end.
+    pub(crate) fn at_most(&mut self, position: u64, len: usize) -> io::Result<&[u8]> {
+        let len = len.min(usize::try_from(self.end.saturating_sub(position)).unwrap_or(usize::MAX));
+        let held = self.start..self.start + self.bytes.len() as u64;
+        if position < held.start || position + len as u64 > held.end {
+            self.load(position, len)?;
+        }
+        let from = (position - self.start) as usize;
+        Ok(&self.bytes[from..from + len])
+    }
+
+    /// Everything that is held from `position` on, at least `len` bytes unless the end is nearer.
+    pub(crate) fn from(&mut self, position: u64, len: usize) -> io::Result<&[u8]> {
+        self.at_most(position, len)?;
+        Ok(&self.bytes[(position - self.start) as usize..])
+    }
+
+    fn load(&mut self, position: u64, len: usize) -> io::Result<()> {
+        let left = usize::try_from(self.end - position).unwrap_or(usize::MAX);
+        let want = len.max(self.piece).min(left);
+        let held_end = self.start + self.bytes.len() as u64;
+        if position >= self.start && position < held_end {
+            self.bytes.drain(..(position - self.start) as usize);
+        } else {
+            self.bytes.clear();
+        }
+        self.start = position;
+        let have = self.bytes.len();
+        self.bytes.resize(want.max(have), 0);
+        let result = self.file.read_exact_at(&mut self.bytes[have..], position + have as u64);
+        if result.is_err() {
+            self.bytes.truncate(have);
+        }
+        result
+    }
+
+    /// Takes the bytes that are held, and where they begin.
+    pub(crate) fn into_bytes(self) -> (u64, Vec<u8>) {
+        (self.start, self.bytes)
+    }
+}
