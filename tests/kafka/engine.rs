@@ -1,0 +1,292 @@
+//! The only file here that names the engine: what the tests ask of it, in their own words.
+
+use std::path::Path;
+
+use strandline::{
+    Batch, Clock, Compression, Durability, Error, FetchOptions, Isolation, Log, Store,
+    TimestampedOffset, TopicOptions,
+};
+
+use crate::truth::{Listed, Payload, Record};
+use crate::vectors::{Answer, Content, Marker, Origin, Producer, Sent, State};
+
+/// Why the engine refused: Kafka's code for it, −1 if there is none, and the message.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) code: i16,
+    pub(crate) message: String,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure { code: error.kafka_code(), message: error.to_string() }
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "code {}: {}", self.code, self.message)
+    }
+}
+
+/// The offsets that bound a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) log_start: i64,
+    pub(crate) log_end: i64,
+    pub(crate) last_stable: i64,
+    pub(crate) high_watermark: i64,
+}
+
+/// A log directory, open.
+pub(crate) struct Directory(Store);
+
+impl Directory {
+    /// Opens what Kafka wrote, for reading only, with the clock at `now_ms`.
+    pub(crate) fn open_read_only(path: &Path, now_ms: i64) -> Result<Self, Failure> {
+        Ok(Directory(Store::options().read_only(true).clock(Clock::manual(now_ms)).open(path)?))
+    }
+
+    /// Opens, or makes, one of our own.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        Ok(Directory(Store::options().open(path)?))
+    }
+
+    /// Topic and number of every partition.
+    pub(crate) fn partitions(&self) -> Result<Vec<(String, i32)>, Failure> {
+        Ok(self.0.partitions()?)
+    }
+
+    pub(crate) fn partition(&self, topic: &str, partition: i32) -> Result<Partition, Failure> {
+        Ok(Partition(self.0.log(topic, partition)?))
+    }
+
+    /// Makes a topic of one partition.
+    pub(crate) fn create(&self, topic: &str) -> Result<Partition, Failure> {
+        let topic = self.0.create_topic(topic, TopicOptions::new().partitions(1))?;
+        Ok(Partition(topic.partition(0)?))
+    }
+
+    pub(crate) fn close(self) -> Result<(), Failure> {
+        Ok(self.0.close()?)
+    }
+}
+
+/// One log.
+pub(crate) struct Partition(Log);
+
+impl Partition {
+    pub(crate) fn bounds(&self) -> Result<Bounds, Failure> {
+        Ok(Bounds {
+            log_start: self.0.log_start_offset()?,
+            log_end: self.0.log_end_offset()?,
+            last_stable: self.0.last_stable_offset()?,
+            high_watermark: self.0.high_watermark()?,
+        })
+    }
+
+    /// One fetch: the records from `offset` on, and where to go on.
+    pub(crate) fn fetch(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        committed: bool,
+    ) -> Result<(Vec<Record>, i64), Failure> {
+        let options = FetchOptions::new().max_bytes(max_bytes).isolation(isolation(committed));
+        let fetched = self.0.fetch(offset, options)?;
+        let mut records = Vec::new();
+        for record in fetched.records() {
+            let record = record?;
+            let mut headers = Vec::new();
+            for header in record.headers() {
+                let (key, value) = header?;
+                headers.push((key.to_vec(), value.map(<[u8]>::to_vec)));
+            }
+            records.push(Record {
+                offset: record.offset(),
+                timestamp: record.timestamp().unwrap_or(-1),
+                log_append_time: record.timestamp_type().is_log_append_time(),
+                key: record.key().map(<[u8]>::to_vec),
+                value: Payload::of(record.value()),
+                headers,
+                leader_epoch: record.leader_epoch(),
+            });
+        }
+        Ok((records, fetched.next_offset()))
+    }
+
+    pub(crate) fn offset_for_time(
+        &self,
+        ms: i64,
+        committed: bool,
+    ) -> Result<Option<Listed>, Failure> {
+        Ok(self.0.offset_for_time(ms, isolation(committed))?.map(listed))
+    }
+
+    pub(crate) fn offset_of_max_timestamp(&self) -> Result<Option<Listed>, Failure> {
+        Ok(self.0.offset_of_max_timestamp(isolation(false))?.map(listed))
+    }
+
+    /// Appends records of key, value and timestamp as one batch; `codec` is Kafka's name.
+    pub(crate) fn append(
+        &self,
+        records: &[(&[u8], &[u8], i64)],
+        codec: &str,
+    ) -> Result<(), Failure> {
+        let compression: Compression = codec.parse()?;
+        let records = records.iter().map(|(key, value, timestamp)| {
+            strandline::Record::new().key(*key).value(*value).timestamp(*timestamp)
+        });
+        self.0.append(Batch::of(records).compression(compression), Durability::Written)?;
+        Ok(())
+    }
+}
+
+fn isolation(committed: bool) -> Isolation {
+    if committed { Isolation::ReadCommitted } else { Isolation::ReadUncommitted }
+}
+
+fn listed(found: TimestampedOffset) -> Listed {
+    Listed {
+        offset: found.offset,
+        timestamp: found.timestamp,
+        leader_epoch: found.leader_epoch.map(i32::from),
+    }
+}
+
+/// The bytes of a batch as a client, or for markers the coordinator, sends it.
+pub(crate) fn build(sent: &Sent) -> Result<Vec<u8>, Failure> {
+    let producer = (sent.producer_id, sent.producer_epoch, sent.base_sequence);
+    match &sent.content {
+        Content::Records(records) => {
+            let records = records.iter().map(|record| {
+                let value = match &record.value {
+                    Payload::Bytes(bytes) => Some(bytes.as_slice()),
+                    _ => None,
+                };
+                let key = record.key.as_deref();
+                (record.timestamp, key, value, record.headers.as_slice())
+            });
+            let codec = sent.codec.as_str();
+            Ok(strandline::testing::build_batch(codec, producer, sent.transactional, records)?)
+        }
+        Content::Marker(marker) => {
+            let Marker { commit, coordinator_epoch, timestamp, .. } = *marker;
+            Ok(strandline::testing::build_marker(producer, commit, coordinator_epoch, timestamp)?)
+        }
+    }
+}
+
+/// A partition's directory without a store around it: the log floor's own door, for tests.
+pub(crate) struct EngineLog(strandline::testing::Log);
+
+impl EngineLog {
+    /// Opens the log of `topic-0` in `directory`, new or cleanly closed; `config` has Kafka's names
+    /// of settings.
+    pub(crate) fn open(
+        directory: &Path,
+        config: &[(String, String)],
+        now_ms: i64,
+    ) -> Result<Self, Failure> {
+        Ok(EngineLog(strandline::testing::Log::open(directory, config, now_ms)?))
+    }
+
+    pub(crate) fn set_now(&mut self, now_ms: i64) {
+        self.0.set_now(now_ms);
+    }
+
+    /// Appends one batch as a client or the transaction coordinator sends it.
+    pub(crate) fn append_as_leader(
+        &mut self,
+        batch: &[u8],
+        leader_epoch: i32,
+        origin: Origin,
+        transaction_version: i16,
+    ) -> Result<Answer, Failure> {
+        let coordinator = origin == Origin::Coordinator;
+        let appended =
+            self.0.append_as_leader(batch, leader_epoch, coordinator, transaction_version)?;
+        Ok(Answer {
+            first_offset: appended.first_offset,
+            last_offset: appended.last_offset,
+            max_timestamp: appended.max_timestamp.unwrap_or(-1),
+            log_append_time: appended.log_append_time.unwrap_or(-1),
+        })
+    }
+
+    /// Appends batches that have their offsets and leader epochs.
+    pub(crate) fn append_as_follower(&mut self, batches: &[u8]) -> Result<Answer, Failure> {
+        let appended = self.0.append_as_follower(batches)?;
+        Ok(Answer {
+            first_offset: appended.first_offset,
+            last_offset: appended.last_offset,
+            max_timestamp: appended.max_timestamp.unwrap_or(-1),
+            log_append_time: appended.log_append_time.unwrap_or(-1),
+        })
+    }
+
+    /// The base offset of the new segment.
+    pub(crate) fn roll(&mut self) -> Result<i64, Failure> {
+        Ok(self.0.roll()?)
+    }
+
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        Ok(self.0.flush()?)
+    }
+
+    /// Whether there was anything to truncate.
+    pub(crate) fn truncate_to(&mut self, offset: i64) -> Result<bool, Failure> {
+        Ok(self.0.truncate_to(offset)?)
+    }
+
+    pub(crate) fn truncate_fully_and_start_at(&mut self, offset: i64) -> Result<(), Failure> {
+        Ok(self.0.truncate_fully_and_start_at(offset, None)?)
+    }
+
+    /// Whether the log start offset moved.
+    pub(crate) fn increment_log_start(&mut self, offset: i64) -> Result<bool, Failure> {
+        Ok(self.0.increment_log_start(offset)?)
+    }
+
+    /// How many segments went.
+    pub(crate) fn delete_old_segments(&mut self) -> Result<i64, Failure> {
+        Ok(self.0.delete_old_segments()? as i64)
+    }
+
+    pub(crate) fn assign_epoch(&mut self, epoch: i32, offset: i64) -> Result<(), Failure> {
+        Ok(self.0.assign_epoch(epoch, offset)?)
+    }
+
+    /// Unlinks the files whose delay is over.
+    pub(crate) fn run_due_deletes(&mut self) -> Result<(), Failure> {
+        Ok(self.0.run_due_deletes()?)
+    }
+
+    pub(crate) fn state(&self) -> Result<State, Failure> {
+        let log = &self.0;
+        let producer = |producer: &strandline::testing::ProducerState| Producer {
+            id: producer.id,
+            epoch: producer.epoch,
+            coordinator_epoch: producer.coordinator_epoch.unwrap_or(-1),
+            last_timestamp: producer.last_timestamp,
+            open_transaction: producer.open_transaction,
+            batches: producer.batches.clone(),
+        };
+        let mut producers: Vec<_> = log.producers()?.iter().map(producer).collect();
+        producers.sort_by_key(|producer| producer.id);
+        Ok(State {
+            log_start_offset: log.log_start_offset()?,
+            log_end_offset: log.log_end_offset()?,
+            high_watermark: log.high_watermark()?,
+            last_stable_offset: log.last_stable_offset()?,
+            segments: log.segment_bases()?,
+            leader_epochs: log.leader_epochs()?,
+            producers,
+        })
+    }
+
+    /// Closes as a clean shutdown does.
+    pub(crate) fn close(self) -> Result<(), Failure> {
+        Ok(self.0.close()?)
+    }
+}
