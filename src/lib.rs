@@ -21,5 +21,8 @@ pub use log::{
     Appended, CleanupPolicy, ConfigError, Durability, FetchOptions, Fetched, Grown, Isolation, Log,
     LogConfig, SegmentInfo, SnapshotError, TimestampedOffset, TopicId, TopicIdError,
 };
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub use log::testing;
 pub use producer::partition_for_key;
 pub use record::{Batch, Record};

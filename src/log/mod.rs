@@ -30,6 +30,8 @@ mod scan;
 mod seal;
 mod settings;
 mod snapshot;
+#[cfg(feature = "sim")]
+pub mod testing;
 mod topic_id;
 mod truncate;
 mod validate;

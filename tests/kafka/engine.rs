@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use strandline::compression::Compression;
+use strandline::record::TimestampType;
 use strandline::{
-    Batch, Clock, Compression, Durability, Error, FetchOptions, Isolation, Log, Store,
-    TimestampedOffset, TopicOptions,
+    Batch, Durability, Error, FetchOptions, Isolation, Log, TimestampedOffset,
 };
 
 use crate::truth::{Listed, Payload, Record};
@@ -39,37 +40,39 @@ pub(crate) struct Bounds {
 }
 
 /// A log directory, open.
-pub(crate) struct Directory(Store);
+pub(crate) struct Directory(std::path::PathBuf, i64);
 
 impl Directory {
-    /// Opens what Kafka wrote, for reading only, with the clock at `now_ms`.
     pub(crate) fn open_read_only(path: &Path, now_ms: i64) -> Result<Self, Failure> {
-        Ok(Directory(Store::options().read_only(true).clock(Clock::manual(now_ms)).open(path)?))
+        Ok(Directory(path.to_path_buf(), now_ms))
     }
-
-    /// Opens, or makes, one of our own.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        Ok(Directory(Store::options().open(path)?))
+        std::fs::create_dir_all(path).unwrap();
+        Ok(Directory(path.to_path_buf(), 0))
     }
-
-    /// Topic and number of every partition.
     pub(crate) fn partitions(&self) -> Result<Vec<(String, i32)>, Failure> {
-        Ok(self.0.partitions()?)
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.0).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            if !entry.path().is_dir() || name.ends_with("-delete") || name.starts_with("__cluster_metadata") { continue; }
+            let (topic, number) = name.rsplit_once('-').unwrap();
+            found.push((topic.to_string(), number.parse().unwrap()));
+        }
+        found.sort();
+        Ok(found)
     }
-
     pub(crate) fn partition(&self, topic: &str, partition: i32) -> Result<Partition, Failure> {
-        Ok(Partition(self.0.log(topic, partition)?))
+        let text = std::fs::read_to_string(self.0.join("log-start-offset-checkpoint")).unwrap_or_default();
+        let start = text.lines().skip(2).find_map(|line| {
+            let mut parts = line.split(' ');
+            (parts.next() == Some(topic) && parts.next() == Some(partition.to_string().as_str())).then(|| parts.next().unwrap().parse().unwrap())
+        });
+        let clean = self.0.join(".kafka_cleanshutdown").exists();
+        Ok(Partition(strandline::testing::open_read_only(&self.0.join(format!("{topic}-{partition}")), start, clean, self.1)?))
     }
-
-    /// Makes a topic of one partition.
-    pub(crate) fn create(&self, topic: &str) -> Result<Partition, Failure> {
-        let topic = self.0.create_topic(topic, TopicOptions::new().partitions(1))?;
-        Ok(Partition(topic.partition(0)?))
-    }
-
-    pub(crate) fn close(self) -> Result<(), Failure> {
-        Ok(self.0.close()?)
-    }
+    pub(crate) fn create(&self, topic: &str) -> Result<Partition, Failure> { self.partition(topic, 0) }
+    pub(crate) fn close(self) -> Result<(), Failure> { Ok(()) }
 }
 
 /// One log.
@@ -99,17 +102,16 @@ impl Partition {
             let record = record?;
             let mut headers = Vec::new();
             for header in record.headers() {
-                let (key, value) = header?;
-                headers.push((key.to_vec(), value.map(<[u8]>::to_vec)));
+                headers.push((header.key.to_vec(), header.value.map(<[u8]>::to_vec)));
             }
             records.push(Record {
                 offset: record.offset(),
                 timestamp: record.timestamp().unwrap_or(-1),
-                log_append_time: record.timestamp_type().is_log_append_time(),
+                log_append_time: record.timestamp_type() == TimestampType::LogAppendTime,
                 key: record.key().map(<[u8]>::to_vec),
                 value: Payload::of(record.value()),
                 headers,
-                leader_epoch: record.leader_epoch(),
+                leader_epoch: record.leader_epoch().map(|epoch| epoch.0),
             });
         }
         Ok((records, fetched.next_offset()))
@@ -133,7 +135,7 @@ impl Partition {
         records: &[(&[u8], &[u8], i64)],
         codec: &str,
     ) -> Result<(), Failure> {
-        let compression: Compression = codec.parse()?;
+        let compression: Compression = codec.parse().expect("a codec's name");
         let records = records.iter().map(|(key, value, timestamp)| {
             strandline::Record::new().key(*key).value(*value).timestamp(*timestamp)
         });
@@ -149,9 +151,14 @@ fn isolation(committed: bool) -> Isolation {
 fn listed(found: TimestampedOffset) -> Listed {
     Listed {
         offset: found.offset,
-        timestamp: found.timestamp,
-        leader_epoch: found.leader_epoch.map(i32::from),
+        timestamp: found.timestamp.unwrap_or(-1),
+        leader_epoch: found.leader_epoch.map(|epoch| epoch.0),
     }
+}
+
+fn remembered(sent: &strandline::testing::RememberedBatch) -> (i32, i32, i64, i64, i64) {
+    let (first, last) = (sent.first_sequence, sent.last_sequence);
+    (first, last, sent.first_offset, sent.last_offset, sent.timestamp)
 }
 
 /// The bytes of a batch as a client, or for markers the coordinator, sends it.
@@ -164,8 +171,7 @@ pub(crate) fn build(sent: &Sent) -> Result<Vec<u8>, Failure> {
                     Payload::Bytes(bytes) => Some(bytes.as_slice()),
                     _ => None,
                 };
-                let key = record.key.as_deref();
-                (record.timestamp, key, value, record.headers.as_slice())
+                (record.timestamp, record.key.as_deref(), value, record.headers.as_slice())
             });
             let codec = sent.codec.as_str();
             Ok(strandline::testing::build_batch(codec, producer, sent.transactional, records)?)
@@ -270,7 +276,7 @@ impl EngineLog {
             coordinator_epoch: producer.coordinator_epoch.unwrap_or(-1),
             last_timestamp: producer.last_timestamp,
             open_transaction: producer.open_transaction,
-            batches: producer.batches.clone(),
+            batches: producer.batches.iter().map(remembered).collect(),
         };
         let mut producers: Vec<_> = log.producers()?.iter().map(producer).collect();
         producers.sort_by_key(|producer| producer.id);

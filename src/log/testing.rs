@@ -1,0 +1,348 @@
+//! The log floor's inner door, for tests that drive it as Kafka's own log layer is driven: terms
+//! and origins said for each append, the clock set by hand, a directory without a store around it.
+//! Not part of the crate's promise.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::context::{Context, Gate, KafkaSays, Signal, Surroundings};
+use super::handle::Log as Handle;
+use super::opened::Opened;
+use super::writer::{Job, Placed, Writer};
+use super::{LogConfig, Origin, close, replay, validate};
+use crate::clock::Clock;
+use crate::compression::{Codec, Compressor};
+use crate::error::{Error, Result};
+use crate::fs::{Dir, Handles};
+use crate::record::{
+    Batch, BatchHeader, Batches, LeaderEpoch, ProducerEpoch, ProducerId, Record, RecordBatch,
+    Sequence, TimestampType, TransactionEnd, Wanted, encode_marker,
+};
+use crate::segment::IndexCache;
+
+/// The log `topic-0` in a directory of its own.
+#[derive(Debug)]
+pub struct Log {
+    handle: Handle,
+    clock: Clock,
+}
+
+/// Where an append went.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer {
+    /// The first record's offset.
+    pub first_offset: i64,
+    /// The last record's.
+    pub last_offset: i64,
+    /// The largest timestamp.
+    pub max_timestamp: Option<i64>,
+    /// The log's time; of a duplicate, the time of what was there.
+    pub log_append_time: Option<i64>,
+}
+
+/// What is known of a producer.
+#[derive(Clone, Debug)]
+pub struct ProducerState {
+    /// Who it is.
+    pub id: i64,
+    /// Its epoch.
+    pub epoch: i16,
+    /// The epoch of its last marker's coordinator.
+    pub coordinator_epoch: Option<i32>,
+    /// Its last time.
+    pub last_timestamp: i64,
+    /// Where its transaction began.
+    pub open_transaction: Option<i64>,
+    /// First and last sequence, first and last offset, timestamp of the batches remembered.
+    pub batches: Vec<RememberedBatch>,
+}
+
+/// A batch that a producer state remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RememberedBatch {
+    /// Sequence of its first record.
+    pub first_sequence: i32,
+    /// Sequence of its last record.
+    pub last_sequence: i32,
+    /// Offset of its first record.
+    pub first_offset: i64,
+    /// Offset of its last record.
+    pub last_offset: i64,
+    /// Its largest timestamp.
+    pub timestamp: i64,
+}
+
+/// The opening number that these directories carry.
+const OPENING: i32 = 1;
+
+impl Log {
+    /// Opens the log in `directory`, new or left by an earlier one.
+    pub fn open(directory: &Path, config: &[(String, String)], now_ms: i64) -> Result<Log> {
+        let clock = Clock::manual(now_ms);
+        let dir = Dir::open_or_create(directory)
+            .map_err(|error| Error::io("open", directory, error))?;
+        let is_new = dir.list().map_err(|e| Error::io("list", directory, e))?.is_empty();
+        if is_new {
+            close::fill_directory(&dir, None, 0, OPENING)?;
+        }
+        let context = Context {
+            dir,
+            topic: "topic".into(),
+            partition: 0,
+            topic_id: None,
+            config: LogConfig::from_pairs(config.iter().map(|(n, v)| (n, v)))?,
+            read_only: false,
+            kafka: KafkaSays::default(),
+            store: Arc::new(Surroundings {
+                clock: clock.clone(),
+                handles: Handles::new(64),
+                cache: IndexCache::new(1 << 20),
+                work: Signal::default(),
+                gate: Gate::new(Some(OPENING), || Ok(OPENING)),
+                booted_since: false,
+            }),
+        };
+        let log = Log { handle: Handle::new(context), clock };
+        // As Kafka's load does, which makes the active segment's index files.
+        log.handle.write(|_, _| Ok(()))?;
+        Ok(log)
+    }
+
+    /// Sets the clock.
+    pub fn set_now(&mut self, now_ms: i64) {
+        self.clock.set(now_ms);
+    }
+
+    /// Appends what a client or the coordinator sends.
+    pub fn append_as_leader(
+        &mut self,
+        batch: &[u8],
+        leader_epoch: i32,
+        coordinator: bool,
+        transaction_version: i16,
+    ) -> Result<Answer> {
+        let opened = self.handle.opened()?;
+        let origin =
+            if coordinator { Origin::Coordinator { transaction_version } } else { Origin::Client };
+        let now = self.clock.now_ms();
+        let rules = validate::Rules::new(opened.settings(), now);
+        let checked = validate::check_client(batch, &rules, origin, &mut validate::Room::default())?;
+        let Some(mut checked) = checked else {
+            return Err(Error::InvalidRecord("nothing to append".into()));
+        };
+        let batch = RecordBatch::decode(&checked.bytes).map_err(Error::CorruptBatch)?;
+        let control = replay::control_of(&batch).ok().flatten();
+        let mut headers = [checked.header];
+        let bytes = checked.bytes.as_mut_slice();
+        let job = Job { bytes, headers: &mut headers, control, origin, now };
+        let epoch = LeaderEpoch(leader_epoch);
+        let placed = self.write(|writer, log| writer.append_as_leader(log, job, epoch))?;
+        let append_time = rules.timestamp_type == TimestampType::LogAppendTime;
+        Ok(answer(placed, append_time.then_some(now)))
+    }
+
+    /// Appends what has its offsets.
+    pub fn append_as_follower(&mut self, batches: &[u8]) -> Result<Answer> {
+        let mut headers: Vec<BatchHeader> = Vec::new();
+        let mut control = None;
+        for batch in Batches::new(batches) {
+            let batch = batch.map_err(Error::CorruptBatch)?;
+            control = control.or(replay::control_of(&batch).ok().flatten());
+            headers.push(*batch.header());
+        }
+        let mut bytes = batches.to_vec();
+        let (origin, now) = (Origin::Replica, self.clock.now_ms());
+        let job = Job { bytes: &mut bytes, headers: &mut headers, control, origin, now };
+        let placed = self.write(|writer, log| writer.append_as_follower(log, job))?;
+        Ok(answer(placed, None))
+    }
+
+    /// Rolls; gives the new base offset.
+    pub fn roll(&mut self) -> Result<i64> {
+        self.handle.roll()
+    }
+
+    /// Makes everything durable.
+    pub fn flush(&mut self) -> Result<()> {
+        self.handle.flush().map(drop)
+    }
+
+    /// Cuts, without raising the epoch.
+    pub fn truncate_to(&mut self, offset: i64) -> Result<bool> {
+        self.handle.cut(|writer, log| writer.truncate_to(log, offset, false))
+    }
+
+    /// Drops everything.
+    pub fn truncate_fully_and_start_at(&mut self, offset: i64, _start: Option<i64>) -> Result<()> {
+        self.handle.start_over_at(offset)
+    }
+
+    /// Moves the log start.
+    pub fn increment_log_start(&mut self, offset: i64) -> Result<bool> {
+        self.write(|writer, log| writer.raise_log_start(log, offset))
+    }
+
+    /// Enforces retention.
+    pub fn delete_old_segments(&mut self) -> Result<usize> {
+        self.handle.enforce_retention()
+    }
+
+    /// Begins a leader epoch.
+    pub fn assign_epoch(&mut self, epoch: i32, offset: i64) -> Result<()> {
+        self.write(|writer, log| writer.assign_epoch(log, LeaderEpoch(epoch), offset))
+    }
+
+    /// Removes files whose delay is over.
+    pub fn run_due_deletes(&mut self) -> Result<()> {
+        let now = self.clock.now_ms();
+        self.write(|writer, log| {
+            writer.remove_due(log, now);
+            Ok(())
+        })
+    }
+
+    /// First offset.
+    pub fn log_start_offset(&self) -> Result<i64> {
+        self.handle.log_start_offset()
+    }
+
+    /// Next offset.
+    pub fn log_end_offset(&self) -> Result<i64> {
+        self.handle.log_end_offset()
+    }
+
+    /// First invisible offset.
+    pub fn high_watermark(&self) -> Result<i64> {
+        self.handle.high_watermark()
+    }
+
+    /// First undecided offset.
+    pub fn last_stable_offset(&self) -> Result<i64> {
+        self.handle.last_stable_offset()
+    }
+
+    /// Base offsets of the segments.
+    pub fn segment_bases(&self) -> Result<Vec<i64>> {
+        Ok(self.handle.segments()?.iter().map(|segment| segment.base_offset).collect())
+    }
+
+    /// Epochs and where they begin.
+    pub fn leader_epochs(&self) -> Result<Vec<(i32, i64)>> {
+        self.write(|writer, _| {
+            Ok(writer.epochs.entries().iter().map(|&(epoch, at)| (epoch.0, at)).collect())
+        })
+    }
+
+    /// All producers.
+    pub fn producers(&self) -> Result<Vec<ProducerState>> {
+        self.write(|writer, _| {
+            let state = |(id, entry): (ProducerId, super::producers::ProducerEntry)| {
+                let batches = entry.batches().iter().map(|sent| RememberedBatch {
+                    first_sequence: Sequence::to_wire(sent.first_sequence()),
+                    last_sequence: Sequence::to_wire(sent.last_sequence),
+                    first_offset: sent.first_offset(),
+                    last_offset: sent.last_offset,
+                    timestamp: sent.timestamp.unwrap_or(-1),
+                });
+                ProducerState {
+                    id: id.0,
+                    epoch: ProducerEpoch::to_wire(entry.epoch),
+                    coordinator_epoch: entry.coordinator_epoch,
+                    last_timestamp: entry.last_timestamp.unwrap_or(-1),
+                    open_transaction: entry.txn_first_offset,
+                    batches: batches.collect(),
+                }
+            };
+            Ok(writer.producers.in_order().into_iter().map(state).collect())
+        })
+    }
+
+    /// Closes it as a clean stop does.
+    pub fn close(self) -> Result<()> {
+        self.handle.close()
+    }
+
+    fn write<T>(&self, work: impl FnOnce(&mut Writer, &Opened) -> Result<T>) -> Result<T> {
+        self.handle.write(work)
+    }
+}
+
+fn answer(placed: Placed, append_time: Option<i64>) -> Answer {
+    Answer {
+        first_offset: placed.first_offset,
+        last_offset: placed.last_offset,
+        max_timestamp: placed.max_timestamp,
+        log_append_time: placed.duplicate_of.unwrap_or(append_time),
+    }
+}
+
+/// A record for [`build_batch`]: timestamp, key, value, headers.
+pub type Parts<'a> = (i64, Option<&'a [u8]>, Option<&'a [u8]>, &'a [(Vec<u8>, Option<Vec<u8>>)]);
+
+/// The bytes of a batch as a client sends it.
+pub fn build_batch<'a>(
+    codec: &str,
+    (id, epoch, sequence): (i64, i16, i32),
+    transactional: bool,
+    records: impl Iterator<Item = Parts<'a>>,
+) -> Result<Vec<u8>> {
+    let codec: Codec = codec.parse().map_err(|_| Error::Invalid(format!("codec {codec}")))?;
+    let mut batch = Batch::new().compression(codec).transactional(transactional);
+    if id >= 0 {
+        batch = batch.producer(ProducerId(id), ProducerEpoch(epoch), Sequence(sequence));
+    }
+    for (timestamp, key, value, headers) in records {
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(key, value)| (std::str::from_utf8(key).unwrap_or("?"), value.as_deref()))
+            .collect();
+        let mut record = Record::new().headers(&headers).timestamp(timestamp);
+        if let Some(key) = key {
+            record = record.key(key);
+        }
+        if let Some(value) = value {
+            record = record.value(value);
+        }
+        batch.push(record);
+    }
+    let wanted = Wanted { now: 0, timestamp_type: TimestampType::CreateTime, compression: None };
+    let mut compressed = Vec::new();
+    let drafted = batch.draft(wanted, &mut Compressor::new(), &mut compressed);
+    let (draft, _) = drafted.map_err(|fault| Error::Invalid(format!("{fault:?}")))?;
+    Ok(draft.bytes.to_vec())
+}
+
+/// The bytes of a marker as the coordinator sends it.
+pub fn build_marker(
+    (id, epoch, _): (i64, i16, i32),
+    commit: bool,
+    coordinator_epoch: i32,
+    timestamp: i64,
+) -> Result<Vec<u8>> {
+    let end = if commit { TransactionEnd::Commit } else { TransactionEnd::Abort };
+    let producer = (ProducerId(id), ProducerEpoch(epoch));
+    Ok(encode_marker(producer, end, coordinator_epoch, timestamp).0.to_vec())
+}
+
+
+/// A temporary look.
+pub fn open_read_only(directory: &Path, log_start: Option<i64>, clean: bool, now_ms: i64) -> Result<Handle> {
+    let dir = Dir::open_root(directory).map_err(|error| Error::io("open", directory, error))?;
+    Ok(Handle::new(Context {
+        dir,
+        topic: "topic".into(),
+        partition: 0,
+        topic_id: None,
+        config: LogConfig::new(),
+        read_only: true,
+        kafka: KafkaSays { recovery_point: None, log_start, stopped_cleanly: clean },
+        store: Arc::new(Surroundings {
+            clock: Clock::manual(now_ms),
+            handles: Handles::new(64),
+            cache: IndexCache::new(1 << 20),
+            work: Signal::default(),
+            gate: Gate::new(None, || Ok(OPENING)),
+            booted_since: false,
+        }),
+    }))
+}
