@@ -29,6 +29,7 @@ impl Writer {
         now: Timestamp,
     ) -> Result<()> {
         let mut doomed = Vec::new();
+        segment.write_indexes();
         for part in PARTS {
             let name = names::name(segment.base_offset(), part);
             let to = deleted_name(&name);

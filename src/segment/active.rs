@@ -255,21 +255,17 @@ impl Active {
                 .map_err(|e| Error::io("trim", self.segment.path(Part::Log), e))?;
             self.reserved = end;
         }
-        let mut state = self.segment.state();
-        let state = &mut *state;
+        let mut guard = self.segment.state();
+        let state = &mut *guard;
         let largest = state.facts.and_then(|facts| facts.largest);
         if self.has_indexes || largest.is_some() {
             if let Source::Growing(index) = &mut state.time_index {
                 push_time_entry(index, largest, base);
             }
         }
+        drop(guard);
         // A failure marks the index for rebuilding, which sealing does.
-        if let Source::Growing(index) = &mut state.offset_index {
-            let _ = index.write();
-        }
-        if let Source::Growing(index) = &mut state.time_index {
-            let _ = index.write();
-        }
+        self.segment.write_indexes();
         Ok(())
     }
 }

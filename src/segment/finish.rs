@@ -96,6 +96,18 @@ impl Segment {
         cut.map_err(|error| Error::io("cut", self.path(Part::TxnIndex), error))
     }
 
+    /// Writes the index entries that are in memory only, if it can: the segment goes, and its files
+    /// are whole until then.
+    pub(crate) fn write_indexes(&self) {
+        let mut state = self.state();
+        if let Source::Growing(index) = &mut state.offset_index {
+            let _ = index.write();
+        }
+        if let Source::Growing(index) = &mut state.time_index {
+            let _ = index.write();
+        }
+    }
+
     /// Drops its indexes from memory: it is about to be removed.
     pub(crate) fn forget_cached(&self) {
         self.shared.cache.forget(self.number);

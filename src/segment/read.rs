@@ -8,7 +8,7 @@ use super::{Facts, Segment, State, Stop};
 use crate::error::{Cause, Error, Result};
 use crate::fs::Access;
 use crate::index::{OFFSET_ENTRY_LEN, OffsetEntry, TimeEntry, slots_to_trust};
-use crate::record::{BatchHeader, HEADER_LEN, Offset, RecordBatch, Timestamp};
+use crate::record::{BatchError, BatchHeader, HEADER_LEN, Offset, RecordBatch, Timestamp};
 use crate::wire::crc32c;
 use std::io;
 use std::ops::ControlFlow;
@@ -117,6 +117,9 @@ impl Segment {
         while position < window.end() {
             let bytes = window.at_most(position, HEADER_LEN).map_err(|e| self.read_error(e))?;
             let header = match BatchHeader::decode(bytes) {
+                Err(cause @ BatchError::Legacy(_)) => {
+                    return Err(self.corrupt(position, None, cause.into()));
+                }
                 Ok(header)
                     if header.base_offset() >= expected
                         && position + header.size_bytes() as u64 <= window.end() =>

@@ -295,7 +295,6 @@ impl Producers {
     pub(crate) fn log_start_moved(&mut self, offset: Offset) {
         self.transactions.settle_below(offset);
         self.map_end = self.map_end.max(offset);
-        self.last_snapshot = self.last_snapshot.max(offset);
     }
 
     /// Where the earliest transaction begins that is open, or whose marker the high watermark has
