@@ -17,12 +17,12 @@ mod producer; //     9  partition, accumulate, number, send
 pub use clock::Clock;
 pub use error::{Cause, Error, Result};
 pub use index::{AbortedTxn, TxnIndexError};
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub use log::testing;
 pub use log::{
     Appended, CleanupPolicy, ConfigError, Durability, FetchOptions, Fetched, Grown, Isolation, Log,
     LogConfig, SegmentInfo, SnapshotError, TimestampedOffset, TopicId, TopicIdError,
 };
-#[cfg(feature = "sim")]
-#[doc(hidden)]
-pub use log::testing;
 pub use producer::partition_for_key;
 pub use record::{Batch, Record};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::leader_epochs::LeaderEpochs;
-use super::opened::Opened;
+use super::ledger::Mark;
+use super::opened::{Opened, Tip};
 use super::plan::{Plan, Tail};
 use super::producers::{Producers, Update};
 use super::quarantine;
@@ -18,7 +19,9 @@ use crate::segment::{Active, READ_BYTES, Segment};
 
 /// Carries out what a plan says, and makes the writer.
 pub(super) fn apply(log: &Opened, plan: &mut Plan) -> Result<Writer> {
-    if let Some((from, to)) = plan.gap {
+    if let Some((from, to)) = plan.gap
+        && !plan.gap_accepted
+    {
         return Err(Error::GapNotAccepted { from, to });
     }
     let opening = log.context.store.gate.pass()?;
@@ -98,7 +101,9 @@ fn cut_tail(log: &Opened, plan: &Plan) -> Result<()> {
         let segment = plan.segments.iter().find(|segment| segment.base_offset() == base_offset);
         let Some(segment) = segment else { return Ok(()) };
         let file = segment.log_file()?;
-        if !zeros {
+        // Cut already, if an earlier attempt failed later on.
+        let len = len.min(segment.file_len()?);
+        if !zeros && position < len {
             quarantine::keep_bytes(dir, &file, base_offset, position..len)?;
         }
         let path = || segment.path(Part::Log);
@@ -162,10 +167,12 @@ fn make_active(log: &Opened, plan: &mut Plan, jitter: &mut u64) -> Result<Active
         && plan.log_end == plan.found_end.max(last.base_offset())
     {
         last.grow_indexes()?;
-        let mut active = Active::resume(last, limits, now)?;
+        let mut active = Active::resume(last, limits, now);
         active.touch_indexes()?;
         return Ok(active);
     }
+    // Left by an earlier attempt that failed later on.
+    log.remove_if_there(&names::name(plan.log_end, Part::Log))?;
     let active = Active::create(log.shared(), plan.log_end, limits, now)?;
     plan.segments.retain(|segment| plan.listing.bases.contains(&segment.base_offset()));
     if plan.found_end < plan.log_start {
@@ -193,10 +200,27 @@ fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
     } else {
         LeaderEpoch(current.map_or(0, |epoch| epoch.0.saturating_add(1)))
     };
+    let was_proved = ledger.proved;
+    if !was_proved {
+        // What somebody else wrote is made ours: durable first.
+        for segment in &plan.segments {
+            let synced = segment.log_file()?.sync();
+            synced.map_err(|e| Error::io("sync", segment.path(Part::Log), e))?;
+        }
+    }
+    for &base in &plan.missing {
+        ledger.forget(base);
+    }
     if ledger.owes_replacing() || plan.cut.is_some() {
         ledger.replace()?;
     }
+    let last = plan.segments.last().map_or(0, |last| last.base_offset());
     ledger.change_slots(|slot| {
+        if !was_proved {
+            let tip = Tip { base_offset: last, bytes: 0, last_batch: None };
+            *slot = slot.moved_to(Mark { tip, durable_end: last });
+            slot.gaps = true;
+        }
         slot.clean = false;
         slot.opening = opening;
         slot.leader_epoch = Some(epoch);

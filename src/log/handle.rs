@@ -461,6 +461,17 @@ impl Log {
         opened.with_writer(|writer| work(writer, &opened))
     }
 
+    /// Accepts that records are missing that were there once ([`Error::GapNotAccepted`]), so that
+    /// the log can be appended to again, behind them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::append`].
+    pub fn accept_gaps(&self) -> Result<()> {
+        self.opened()?.accept_gaps();
+        self.write(|_, _| Ok(()))
+    }
+
     /// Opens the log anew, as a new process would: after [`Error::Poisoned`] it goes on from what
     /// the disk holds. On a read-only log it shows what was written since.
     ///

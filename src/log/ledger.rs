@@ -95,6 +95,12 @@ impl Ledger {
         let proved = slot.is_some_and(|slot| Some(slot.opening) == opening);
         let open = if proved { OpenChanges::CarriedOut } else { OpenChanges::Void };
         let changes = if is_foreign { &[] } else { read.changes.as_slice() };
+        let mut view = manifest::View::of(changes, open);
+        if !proved {
+            // Somebody else may have written since: only the log start still holds.
+            view.sealed.clear();
+            view.closed = None;
+        }
         let (base_offset, point) = slot.map_or((0, 0), |slot| (slot.base_offset, slot.point));
         let progress = Progress { base_offset, point, at_ms: context.store.clock.now_ms() };
         Ok(Ledger {
@@ -104,8 +110,8 @@ impl Ledger {
             which: slots.which,
             replace_slots: slots_file.len() < FILE_LEN || slots.other_invalid,
             proved,
-            intact: read.header.is_ok() && read.damaged.is_empty() && !is_foreign,
-            view: manifest::View::of(changes, open),
+            intact: read.header.is_ok() && read.damaged.is_empty() && !is_foreign && proved,
+            view,
             append_at: read.append_at.filter(|_| !is_foreign),
             written: progress,
             synced: progress,

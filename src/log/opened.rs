@@ -101,6 +101,14 @@ impl Opened {
         }
     }
 
+    /// Lets the plan be applied although records are missing.
+    pub(super) fn accept_gaps(&self) {
+        let mut phase = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Phase::Planned(plan) = &mut *phase {
+            plan.gap_accepted = true;
+        }
+    }
+
     /// Takes the writer away for good; `None` if nothing was written in this opening.
     pub(super) fn take_writer(&self) -> Result<Option<Box<Writer>>> {
         let mut phase = self.writer.lock().unwrap_or_else(PoisonError::into_inner);

@@ -46,6 +46,10 @@ pub(super) struct Plan {
     pub(super) dead: Vec<Offset>,
     /// Records that are missing and were there once.
     pub(super) gap: Option<(Offset, Offset)>,
+    /// Whether the user said that this is known.
+    pub(super) gap_accepted: bool,
+    /// Segments that the manifest has and the directory has not.
+    pub(super) missing: Vec<Offset>,
     /// Damage that was found below the mark, in segments that were scanned.
     pub(super) damage: Vec<(Offset, u64, Cause)>,
     /// The cut that is to be carried out.
@@ -104,6 +108,8 @@ impl Plan {
             behind_tail: Vec::new(),
             dead: Vec::new(),
             gap: None,
+            gap_accepted: false,
+            missing: Vec::new(),
             damage: Vec::new(),
             cut: cut.min(),
             listing,
@@ -244,12 +250,13 @@ impl Planner<'_> {
         if !self.ledger.proved || self.plan.cut.is_some() {
             return;
         }
-        let mut missing =
-            self.ledger.entries().filter(|entry| entry.next_offset > self.plan.log_start).filter(
-                |entry| !settled.contains(&entry.base_offset) && Some(entry.base_offset) != next,
-            );
-        if let Some(first) = missing.next() {
-            self.plan.gap = Some((first.base_offset.max(self.plan.log_start), first.next_offset));
+        let start = self.plan.log_start;
+        for entry in self.ledger.entries() {
+            let base = entry.base_offset;
+            if entry.next_offset > start && !settled.contains(&base) && Some(base) != next {
+                self.plan.gap.get_or_insert((base.max(start), entry.next_offset));
+                self.plan.missing.push(base);
+            }
         }
     }
 
@@ -326,6 +333,15 @@ impl Planner<'_> {
             self.plan.log_start,
             first,
         )?;
+        let before = self.plan.segments.last().and_then(|last| last.known_facts());
+        let before = before.map_or(first, |facts| facts.next_offset);
+        if slot.is_some_and(|slot| !slot.gaps && first > slot.base_offset && first != before) {
+            // A segment between was never durable, and is gone: so is what follows it.
+            self.plan.behind_tail = bases[unsealed..].to_vec();
+            self.plan.found_end = before;
+            self.plan.producers = Some(producers);
+            return Ok(());
+        }
         let mut epochs = std::mem::take(&mut self.plan.epochs);
         let mut scanner = Scanner {
             producers: &mut producers,

@@ -79,8 +79,8 @@ impl Log {
     /// Opens the log in `directory`, new or left by an earlier one.
     pub fn open(directory: &Path, config: &[(String, String)], now_ms: i64) -> Result<Log> {
         let clock = Clock::manual(now_ms);
-        let dir = Dir::open_or_create(directory)
-            .map_err(|error| Error::io("open", directory, error))?;
+        let dir =
+            Dir::open_or_create(directory).map_err(|error| Error::io("open", directory, error))?;
         let is_new = dir.list().map_err(|e| Error::io("list", directory, e))?.is_empty();
         if is_new {
             close::fill_directory(&dir, None, 0, OPENING)?;
@@ -126,7 +126,8 @@ impl Log {
             if coordinator { Origin::Coordinator { transaction_version } } else { Origin::Client };
         let now = self.clock.now_ms();
         let rules = validate::Rules::new(opened.settings(), now);
-        let checked = validate::check_client(batch, &rules, origin, &mut validate::Room::default())?;
+        let checked =
+            validate::check_client(batch, &rules, origin, &mut validate::Room::default())?;
         let Some(mut checked) = checked else {
             return Err(Error::InvalidRecord("nothing to append".into()));
         };
@@ -324,9 +325,13 @@ pub fn build_marker(
     Ok(encode_marker(producer, end, coordinator_epoch, timestamp).0.to_vec())
 }
 
-
 /// A temporary look.
-pub fn open_read_only(directory: &Path, log_start: Option<i64>, clean: bool, now_ms: i64) -> Result<Handle> {
+pub fn open_read_only(
+    directory: &Path,
+    log_start: Option<i64>,
+    clean: bool,
+    now_ms: i64,
+) -> Result<Handle> {
     let dir = Dir::open_root(directory).map_err(|error| Error::io("open", directory, error))?;
     Ok(Handle::new(Context {
         dir,

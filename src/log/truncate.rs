@@ -118,7 +118,7 @@ impl Writer {
     ) -> Result<()> {
         kept.grow_indexes()?;
         kept.trim_txn_index()?;
-        self.active = Active::resume(kept, log.limits(&mut self.jitter), now)?;
+        self.active = Active::resume(kept, log.limits(&mut self.jitter), now);
         self.active.touch_indexes()?;
         self.log_end = target;
         self.remove_snapshots_behind(log, target)?;

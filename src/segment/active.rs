@@ -40,7 +40,6 @@ pub(crate) struct Incoming {
 #[derive(Debug)]
 pub(crate) struct Active {
     segment: Arc<Segment>,
-    file: Arc<File>,
     limits: Limits,
     /// When this was made: the age of a segment without timestamps counts from here.
     created_ms: Timestamp,
@@ -75,22 +74,20 @@ impl Active {
         };
         let segment = Segment::new(shared, base_offset, known);
         segment.log.adopt(file);
-        Self::resume(Arc::new(segment), limits, now)
+        Ok(Self::resume(Arc::new(segment), limits, now))
     }
 
     /// Goes on appending to a segment that was opened with growing indexes.
-    pub(crate) fn resume(segment: Arc<Segment>, limits: Limits, now: Timestamp) -> Result<Active> {
-        let file = segment.log_file()?;
+    pub(crate) fn resume(segment: Arc<Segment>, limits: Limits, now: Timestamp) -> Active {
         let reserved = segment.end();
-        Ok(Active {
+        Active {
             segment,
-            file,
             limits,
             created_ms: now,
             has_indexes: false,
             bytes_since_index_entry: 0,
             reserved,
-        })
+        }
     }
 
     pub(crate) fn segment(&self) -> &Arc<Segment> {
@@ -100,11 +97,6 @@ impl Active {
     /// What is known of its batches.
     pub(crate) fn facts(&self) -> Facts {
         self.segment.known_facts().unwrap_or_else(|| Facts::empty(self.segment.base_offset))
-    }
-
-    /// Changes the settings from now on.
-    pub(crate) fn set_limits(&mut self, limits: Limits) {
-        self.limits = limits;
     }
 
     /// Creates the index files if they are not there, as the first append does.
@@ -166,10 +158,11 @@ impl Active {
         headers: &[BatchHeader],
     ) -> std::result::Result<(), AppendFailure> {
         let position = self.segment.end();
-        self.reserve_for(position + bytes.len() as u64);
-        if let Err(error) = self.file.write_all_at(bytes, position) {
+        let file = self.segment.log_file().map_err(AppendFailure::Refused)?;
+        self.reserve_for(&file, position + bytes.len() as u64);
+        if let Err(error) = file.write_all_at(bytes, position) {
             let error = Error::io("append to", self.segment.path(Part::Log), error);
-            return Err(match self.file.truncate(position) {
+            return Err(match file.truncate(position) {
                 Ok(()) => AppendFailure::Refused(error),
                 Err(cut) => AppendFailure::CutFailed(Error::io(
                     "cut back",
@@ -189,7 +182,7 @@ impl Active {
     }
 
     /// Takes space ahead without changing the file's length. Failure costs speed, no more.
-    fn reserve_for(&mut self, end: u64) {
+    fn reserve_for(&mut self, file: &File, end: u64) {
         if end <= self.reserved {
             return;
         }
@@ -198,7 +191,7 @@ impl Active {
         let target = if self.limits.preallocate { whole } else { (end + step).min(whole) };
         let from = self.reserved;
         self.reserved = target;
-        let _ = self.file.reserve(from, target - from);
+        let _ = file.reserve(from, target - from);
     }
 
     /// Kafka's index rule: an entry for the first batch that starts more than the interval behind
@@ -250,7 +243,8 @@ impl Active {
         let base = self.segment.base_offset;
         let end = self.segment.end();
         if self.reserved > end {
-            self.file
+            self.segment
+                .log_file()?
                 .truncate(end)
                 .map_err(|e| Error::io("trim", self.segment.path(Part::Log), e))?;
             self.reserved = end;

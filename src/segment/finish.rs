@@ -146,35 +146,32 @@ impl Segment {
         part: Part,
     ) -> Result<Option<Expected>> {
         let failed = |doing, error| Error::io(doing, self.path(part), error);
-        let bytes = {
-            let mut state = self.state();
-            match source(&mut state) {
-                Source::File(Some(expected)) => return Ok(Some(*expected)),
-                Source::Growing(growing) => {
-                    let bytes = growing.all().map_err(|e| failed("read", e))?;
-                    match growing.file() {
-                        Ok(file) => file.sync().map_err(|e| failed("sync", e))?,
-                        // Rolled before anything was appended: there is no file, as in Kafka.
-                        Err(error)
-                            if error.kind() == io::ErrorKind::NotFound && bytes.is_empty() =>
-                        {
-                            return Ok(None);
-                        }
-                        Err(error) => return Err(failed("open", error)),
-                    }
-                    Some(bytes)
-                }
-                Source::Memory(bytes) => {
-                    let bytes = bytes.to_vec();
-                    drop(state);
-                    self.write_index(part, &bytes)?;
-                    Some(bytes)
-                }
-                Source::File(None) => None,
+        let found = match source(&mut self.state()) {
+            Source::File(Some(expected)) => return Ok(Some(*expected)),
+            Source::File(None) => None,
+            Source::Memory(bytes) => Some((bytes.to_vec(), None)),
+            Source::Growing(growing) => {
+                let bytes = growing.all().map_err(|e| failed("read", e))?;
+                Some((bytes, Some(growing.file())))
             }
         };
-        let bytes = match bytes {
-            Some(bytes) => bytes,
+        // The lock is free again: readers do not wait for a sync.
+        let bytes = match found {
+            Some((bytes, Some(Ok(file)))) => {
+                file.sync().map_err(|e| failed("sync", e))?;
+                bytes
+            }
+            // Rolled before anything was appended: there is no file, as in Kafka.
+            Some((bytes, Some(Err(error))))
+                if error.kind() == io::ErrorKind::NotFound && bytes.is_empty() =>
+            {
+                return Ok(None);
+            }
+            Some((_, Some(Err(error)))) => return Err(failed("open", error)),
+            Some((bytes, None)) => {
+                self.write_index(part, &bytes)?;
+                bytes
+            }
             None => {
                 self.rebuild()?;
                 return self.finish_index(source, part);

@@ -3,7 +3,7 @@
 use super::names::Part;
 use super::source::{Expected, Source};
 use super::walk::{Resumed, batch_at, resume_behind, walk};
-use super::window::Window;
+use super::window::{READ_BYTES, Window};
 use super::{Facts, Segment, State, Stop};
 use crate::error::{Cause, Error, Result};
 use crate::fs::Access;
@@ -70,6 +70,7 @@ impl Segment {
 
     /// Whole batches from `position` on.
     fn gather(&self, mut window: Window, position: u64, range: ReadRange) -> Result<Slice> {
+        window.keep_from(position);
         let (mut at, mut next_offset, mut compressed) = (position, range.from, 0);
         let mut dense_next = None;
         while at < window.end() {
@@ -89,6 +90,13 @@ impl Segment {
                 Err(_) => break,
             };
             let (header, size) = (*batch.header(), batch.bytes().len());
+            if !self.agrees_with_next(&mut window, (at, &header), range.segment_end)? {
+                if taken == 0 {
+                    let cause = Cause::Mismatch("its offsets are not those that belong there");
+                    return Err(self.corrupt(at, Some(&header), cause));
+                }
+                break;
+            }
             let fits = taken == 0 || taken + size <= range.max_bytes;
             if !fits || header.last_offset() >= range.until {
                 break;
@@ -99,11 +107,45 @@ impl Segment {
             at += size as u64;
         }
         let len = (at - position) as usize;
-        // The pieces that were read may not all be held any more.
         window.at_most(position, len).map_err(|e| self.read_error(e))?;
         let (start, bytes) = window.into_bytes();
         let from = (position - start) as usize;
         Ok(Slice { bytes, range: from..from + len, position, next_offset, compressed })
+    }
+
+    /// Whether a batch's offsets, which no checksum covers, agree with those of the batch behind it,
+    /// or with the segment's end. If they do not, the batches from the start on tell which is wrong.
+    fn agrees_with_next(
+        &self,
+        window: &mut Window,
+        (position, header): (u64, &BatchHeader),
+        segment_end: Offset,
+    ) -> Result<bool> {
+        let behind = position + header.size_bytes() as u64;
+        let bytes = window.at_most(behind, HEADER_LEN).map_err(|e| self.read_error(e))?;
+        let next = match BatchHeader::decode(bytes) {
+            Ok(next) => next.base_offset(),
+            Err(_) if behind >= window.end() => segment_end,
+            // That one is damaged, and says nothing.
+            Err(_) => return Ok(true),
+        };
+        let is_dense = self.known_facts().is_some_and(|facts| facts.dense);
+        if header.next_offset() == next || header.next_offset() < next && !is_dense {
+            return Ok(true);
+        }
+        let mut look = Window::new(self.log_file()?, window.end(), READ_BYTES);
+        let (mut at, mut expected) = (0, self.base_offset);
+        while at < position {
+            let bytes = look.at_most(at, HEADER_LEN).map_err(|e| self.read_error(e))?;
+            let Ok(before) = BatchHeader::decode(bytes) else { return Ok(true) };
+            expected = expected.max(before.next_offset());
+            at += before.size_bytes() as u64;
+        }
+        Ok(if is_dense {
+            header.base_offset() == expected
+        } else {
+            header.base_offset() >= expected
+        })
     }
 
     /// Where the first batch lies whose last offset is at or behind `range.from`, and its header.

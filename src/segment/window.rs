@@ -17,12 +17,14 @@ pub(crate) struct Window {
     start: u64,
     bytes: Vec<u8>,
     piece: usize,
+    /// Bytes from here on stay, once they are held.
+    keep_from: Option<u64>,
 }
 
 impl Window {
     /// A window on the first `end` bytes of `file`, which reads `piece` bytes at a time.
     pub(crate) fn new(file: Arc<File>, end: u64, piece: usize) -> Self {
-        Window { file, end, start: 0, bytes: Vec::new(), piece }
+        Window { file, end, start: 0, bytes: Vec::new(), piece, keep_from: None }
     }
 
     /// The file's logical end.
@@ -51,19 +53,27 @@ impl Window {
         Ok(&self.bytes[(position - self.start) as usize..])
     }
 
+    /// Keeps what is held from `position` on, from now on.
+    pub(crate) fn keep_from(&mut self, position: u64) {
+        self.keep_from = Some(position);
+    }
+
     fn load(&mut self, position: u64, len: usize) -> io::Result<()> {
         let left = usize::try_from(self.end - position).unwrap_or(usize::MAX);
         let want = len.max(self.piece).min(left);
         let held_end = self.start + self.bytes.len() as u64;
-        if position >= self.start && position < held_end {
-            self.bytes.drain(..(position - self.start) as usize);
+        let start = self.keep_from.unwrap_or(position).min(position);
+        if start >= self.start && position <= held_end {
+            self.bytes.drain(..(start.min(held_end) - self.start) as usize);
+            self.start = start.min(held_end);
         } else {
             self.bytes.clear();
+            self.start = position;
         }
-        self.start = position;
         let have = self.bytes.len();
-        self.bytes.resize(want.max(have), 0);
-        let result = self.file.read_exact_at(&mut self.bytes[have..], position + have as u64);
+        let wanted = (position - self.start) as usize + want;
+        self.bytes.resize(wanted.max(have), 0);
+        let result = self.file.read_exact_at(&mut self.bytes[have..], self.start + have as u64);
         if result.is_err() {
             self.bytes.truncate(have);
         }

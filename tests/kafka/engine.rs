@@ -4,9 +4,7 @@ use std::path::Path;
 
 use strandline::compression::Compression;
 use strandline::record::TimestampType;
-use strandline::{
-    Batch, Durability, Error, FetchOptions, Isolation, Log, TimestampedOffset,
-};
+use strandline::{Batch, Durability, Error, FetchOptions, Isolation, Log, TimestampedOffset};
 
 use crate::truth::{Listed, Payload, Record};
 use crate::vectors::{Answer, Content, Marker, Origin, Producer, Sent, State};
@@ -55,7 +53,12 @@ impl Directory {
         for entry in std::fs::read_dir(&self.0).unwrap() {
             let entry = entry.unwrap();
             let name = entry.file_name().into_string().unwrap();
-            if !entry.path().is_dir() || name.ends_with("-delete") || name.starts_with("__cluster_metadata") { continue; }
+            if !entry.path().is_dir()
+                || name.ends_with("-delete")
+                || name.starts_with("__cluster_metadata")
+            {
+                continue;
+            }
             let (topic, number) = name.rsplit_once('-').unwrap();
             found.push((topic.to_string(), number.parse().unwrap()));
         }
@@ -63,16 +66,27 @@ impl Directory {
         Ok(found)
     }
     pub(crate) fn partition(&self, topic: &str, partition: i32) -> Result<Partition, Failure> {
-        let text = std::fs::read_to_string(self.0.join("log-start-offset-checkpoint")).unwrap_or_default();
+        let text =
+            std::fs::read_to_string(self.0.join("log-start-offset-checkpoint")).unwrap_or_default();
         let start = text.lines().skip(2).find_map(|line| {
             let mut parts = line.split(' ');
-            (parts.next() == Some(topic) && parts.next() == Some(partition.to_string().as_str())).then(|| parts.next().unwrap().parse().unwrap())
+            (parts.next() == Some(topic) && parts.next() == Some(partition.to_string().as_str()))
+                .then(|| parts.next().unwrap().parse().unwrap())
         });
         let clean = self.0.join(".kafka_cleanshutdown").exists();
-        Ok(Partition(strandline::testing::open_read_only(&self.0.join(format!("{topic}-{partition}")), start, clean, self.1)?))
+        Ok(Partition(strandline::testing::open_read_only(
+            &self.0.join(format!("{topic}-{partition}")),
+            start,
+            clean,
+            self.1,
+        )?))
     }
-    pub(crate) fn create(&self, topic: &str) -> Result<Partition, Failure> { self.partition(topic, 0) }
-    pub(crate) fn close(self) -> Result<(), Failure> { Ok(()) }
+    pub(crate) fn create(&self, topic: &str) -> Result<Partition, Failure> {
+        self.partition(topic, 0)
+    }
+    pub(crate) fn close(self) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// One log.
