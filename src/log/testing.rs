@@ -108,6 +108,11 @@ impl Log {
         Ok(log)
     }
 
+    /// The log as programs have it.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// Sets the clock.
     pub fn set_now(&mut self, now_ms: i64) {
         self.clock.set(now_ms);
