@@ -21,8 +21,9 @@ pub use index::{AbortedTxn, TxnIndexError};
 #[doc(hidden)]
 pub use log::testing;
 pub use log::{
-    Appended, CleanupPolicy, ConfigError, Durability, FetchOptions, Fetched, Grown, Isolation, Log,
-    LogConfig, SegmentInfo, SnapshotError, TimestampedOffset, TopicId, TopicIdError,
+    Appended, Appender, CleanupPolicy, ConfigError, Durability, FetchOptions, Fetched, Grown,
+    Isolation, Log, LogConfig, SegmentInfo, SnapshotError, TimestampedOffset, TopicId,
+    TopicIdError,
 };
 pub use producer::partition_for_key;
 pub use record::{Batch, Record};

@@ -1,6 +1,7 @@
 //! One partition: offsets, segments, appends, fetches, producer state. See the files for each.
 
 mod append;
+mod appender;
 mod apply;
 pub(crate) mod checkpoint_lines;
 mod close;
@@ -40,6 +41,7 @@ pub(crate) mod watermark;
 mod writer;
 
 pub use append::{Appended, Durability};
+pub use appender::Appender;
 pub(crate) use close::fill_directory;
 pub use config::{CleanupPolicy, ConfigError, LogConfig};
 pub(crate) use context::{Context, Gate, KafkaSays, Signal, Surroundings, Waited};
