@@ -1,0 +1,77 @@
+//! Building batches: records encoded, and compressed.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use strandline::compression::Codec;
+use strandline::{Batch, Record, testing};
+use support::{NOW, ratio};
+
+fn building(c: &mut Criterion) {
+    for (name, records, size) in [("100 B", 590_usize, 100_usize), ("1 KiB", 63, 1024)] {
+        let value = vec![b'x'; size];
+        let mut batch = Batch::new();
+        let mut group = c.benchmark_group(format!("build a batch, {name}"));
+        group.throughput(Throughput::Bytes((records * size) as u64));
+        group.bench_function("strandline", |b| b.iter(|| fill(&mut batch, &value, records)));
+        group.finish();
+        let mut copied = Vec::new();
+        ratio(
+            &format!("build a batch, {name}"),
+            "copying the values",
+            || timed(records, size, || fill(&mut batch, &value, records)),
+            || {
+                timed(records, size, || {
+                    copied.clear();
+                    (0..records).for_each(|_| copied.extend_from_slice(&value));
+                    std::hint::black_box(&copied);
+                })
+            },
+        );
+    }
+}
+
+fn fill(batch: &mut Batch, value: &[u8], records: usize) {
+    batch.clear();
+    for _ in 0..records {
+        batch.push(Record::new().value(value).timestamp(NOW));
+    }
+    std::hint::black_box(batch);
+}
+
+fn timed(records: usize, size: usize, mut run: impl FnMut()) -> (f64, Duration) {
+    let started = Instant::now();
+    (0..500).for_each(|_| run());
+    ((500 * records * size) as f64, started.elapsed())
+}
+
+fn compressing(c: &mut Criterion) {
+    let lines: Vec<_> = (0..600)
+        .map(|n| {
+            format!("{{\"path\":\"core/src/main/File{}.scala\",\"added\":{n}}}", n * 7919 % 600)
+        })
+        .collect();
+    let mut group = c.benchmark_group("build and compress a batch of JSON");
+    group.throughput(Throughput::Bytes(lines.iter().map(|line| line.len() as u64).sum()));
+    for codec in Codec::ALL {
+        group.bench_function(codec.name(), |b| {
+            b.iter(|| {
+                let records = lines.iter().map(|line| (NOW, None, Some(line.as_bytes()), &[][..]));
+                testing::build_batch(codec.name(), (-1, -1, -1), false, records).expect("a batch")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1));
+    targets = building, compressing
+}
+criterion_main!(benches);

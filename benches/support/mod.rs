@@ -1,0 +1,103 @@
+//! What the benchmarks share: logs to work on, the limits of the machine, and ratios to them.
+//!
+//! A figure means little on its own: disks, caches and neighbours differ from minute to minute. So
+//! each is measured beside the bare system call, or the bare checksum, over the same bytes, in
+//! turns, and the ratio is printed.
+
+// Each benchmark uses some of it.
+#![allow(dead_code)]
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use strandline::testing::Log as Door;
+use strandline::{Batch, Durability, Log, Record};
+use tempfile::TempDir;
+
+/// When the records of the benchmarks are from.
+pub const NOW: i64 = 1_700_000_000_000;
+
+/// A log in a directory of its own, gone when this is dropped.
+pub struct Scratch {
+    door: Option<Door>,
+    pub dir: TempDir,
+    config: Vec<(String, String)>,
+}
+
+impl Scratch {
+    /// An empty log with these settings, in the working directory's file system: what is measured
+    /// should not be a memory disk.
+    pub fn new(config: &[(&str, &str)]) -> Scratch {
+        let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        let config: Vec<_> =
+            config.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let door = Door::open(dir.path(), &config, NOW).expect("a new log");
+        Scratch { door: Some(door), dir, config }
+    }
+
+    pub fn log(&self) -> Log {
+        self.door.as_ref().expect("open").handle().clone()
+    }
+
+    /// Lets go of the log as a crash does, and opens it again; the time that took.
+    pub fn reopen_after_crash(&mut self) -> Duration {
+        drop(self.door.take());
+        let started = Instant::now();
+        self.door = Some(Door::open(self.dir.path(), &self.config, NOW).expect("a log"));
+        started.elapsed()
+    }
+
+    /// Fills it with batches of `records` records of `size` bytes, up to about `bytes`.
+    pub fn fill(&self, bytes: u64, records: usize, size: usize) -> u64 {
+        let (log, mut batch) = (self.log(), batch(records, size));
+        let mut written = 0;
+        while written < bytes {
+            log.append(&mut batch, Durability::Written).expect("an append");
+            written += batch.size_bytes() as u64;
+        }
+        log.flush().expect("a flush");
+        written
+    }
+}
+
+/// A batch of equal records.
+pub fn batch(records: usize, size: usize) -> Batch {
+    let value = vec![b'x'; size];
+    Batch::of((0..records).map(|_| Record::new().value(&value).timestamp(NOW)))
+}
+
+/// A file beside the logs, for limits.
+pub fn scratch_file() -> File {
+    tempfile::tempfile_in(env!("CARGO_TARGET_TMPDIR")).expect("a file")
+}
+
+/// The limit of appends: copying the bytes, one checksum over them, one write.
+pub fn copy_checksum_write(file: &File, source: &[u8], buffer: &mut Vec<u8>, at: u64) -> u64 {
+    buffer.clear();
+    buffer.extend_from_slice(source);
+    std::hint::black_box(crc32c::crc32c(buffer));
+    file.write_all_at(buffer, at).expect("a write");
+    at + buffer.len() as u64
+}
+
+/// Runs both in turns, drops the first round, and prints the median of the ratios with its spread.
+/// Each gives the work done in some unit and the time it took.
+pub fn ratio(
+    name: &str,
+    limit_name: &str,
+    mut ours: impl FnMut() -> (f64, Duration),
+    mut limit: impl FnMut() -> (f64, Duration),
+) {
+    let speed = |(work, took): (f64, Duration)| work / took.as_secs_f64().max(1e-9);
+    let mut ratios = Vec::new();
+    for round in 0..6 {
+        let (our, bound) = (speed(ours()), speed(limit()));
+        if round > 0 {
+            ratios.push(our / bound);
+        }
+    }
+    ratios.sort_by(f64::total_cmp);
+    let (least, median, most) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
+    println!("ratio  {name:<44} {median:5.2} of {limit_name}  [{least:.2} – {most:.2}]");
+}
