@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::record::{Offset, Timestamp};
+use crate::record::Offset;
 
-/// Why an entry is none, or may not be appended.
+/// Why bytes are no entry, or an entry has no bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub(crate) enum IndexError {
@@ -19,20 +19,6 @@ pub(crate) enum IndexError {
     ImpossibleRelativeOffset(i32),
     /// A position below 0, or one that no segment reaches.
     ImpossiblePosition(i64),
-    /// The offset is not above (offset index) or is below (time index) the last entry's.
-    OffsetOutOfOrder {
-        /// The last entry's offset.
-        last: Offset,
-        /// The new one.
-        offset: Offset,
-    },
-    /// The timestamp is below the last entry's.
-    TimestampOutOfOrder {
-        /// The last entry's timestamp.
-        last: Timestamp,
-        /// The new one.
-        timestamp: Timestamp,
-    },
 }
 
 impl fmt::Display for IndexError {
@@ -46,12 +32,6 @@ impl fmt::Display for IndexError {
             }
             IndexError::ImpossiblePosition(position) => {
                 write!(f, "impossible position {position}")
-            }
-            IndexError::OffsetOutOfOrder { last, offset } => {
-                write!(f, "offset {offset} follows {last} in an index")
-            }
-            IndexError::TimestampOutOfOrder { last, timestamp } => {
-                write!(f, "timestamp {timestamp} follows {last} in an index")
             }
         }
     }

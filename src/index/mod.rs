@@ -10,7 +10,7 @@ pub(crate) mod txn_index;
 
 pub(crate) use error::IndexError;
 pub(crate) use offset_index::{ENTRY_LEN as OFFSET_ENTRY_LEN, OffsetEntry};
-pub(crate) use search::slots_to_trust;
+pub(crate) use search::{last_before, slots_to_trust};
 pub(crate) use sparse::Tail;
 pub(crate) use time_index::{ENTRY_LEN as TIME_ENTRY_LEN, TimeEntry};
 pub(crate) use txn_index::ENTRY_LEN as TXN_ENTRY_LEN;

@@ -6,7 +6,6 @@
 //! is a hint, which the batch at its position confirms.
 
 use super::IndexError;
-use super::search::{count_before, last_before, written};
 use crate::record::Offset;
 use crate::wire::Field;
 
@@ -57,20 +56,6 @@ impl OffsetEntry {
         POSITION.set(&mut entry, position);
         Ok(entry)
     }
-
-    /// Whether it may follow `last`.
-    ///
-    /// # Errors
-    ///
-    /// If its offset is not above the last entry's.
-    pub(crate) fn follows(self, last: Option<OffsetEntry>) -> Result<(), IndexError> {
-        match last {
-            Some(last) if self.offset <= last.offset => {
-                Err(IndexError::OffsetOutOfOrder { last: last.offset, offset: self.offset })
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 /// `offset` as an index of the segment with that base offset says it.
@@ -89,48 +74,8 @@ pub(super) fn absolute(base: Offset, relative: i32) -> Result<Offset, IndexError
         .ok_or(IndexError::ImpossibleRelativeOffset(relative))
 }
 
-/// The entry with the largest offset at or below `target`, and its slot; none: begin at position 0.
-/// `read` gives the entry of a slot below `slots`.
-pub(crate) fn search<E>(
-    slots: usize,
-    read: impl FnMut(usize) -> Result<OffsetEntry, E>,
-    target: Offset,
-) -> Result<Option<(usize, OffsetEntry)>, E> {
-    last_before(slots, read, |entry| entry.offset <= target)
-}
-
-/// The first entry at or behind `position`: its offset bounds what a read up to there can hold.
-pub(crate) fn search_position<E>(
-    slots: usize,
-    mut read: impl FnMut(usize) -> Result<OffsetEntry, E>,
-    position: u32,
-) -> Result<Option<(usize, OffsetEntry)>, E> {
-    let slot = count_before(slots, &mut read, |entry| entry.position < position)?;
-    if slot == slots { Ok(None) } else { Ok(Some((slot, read(slot)?))) }
-}
-
-/// How many entries stay when everything from `offset` on is cut off.
-pub(crate) fn slots_below<E>(
-    slots: usize,
-    read: impl FnMut(usize) -> Result<OffsetEntry, E>,
-    offset: Offset,
-) -> Result<usize, E> {
-    count_before(slots, read, |entry| entry.offset < offset)
-}
-
-/// How many of `slots` are entries, where the rest are zeros taken ahead. An offset index never
-/// names position 0, so its first entry is none if it is all zeros.
-pub(crate) fn slots_written<E>(
-    slots: usize,
-    mut read: impl FnMut(usize) -> Result<[u8; ENTRY_LEN], E>,
-) -> Result<usize, E> {
-    if slots > 0 && read(0)? == [0; ENTRY_LEN] { Ok(0) } else { written(slots, read) }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -155,54 +100,6 @@ mod tests {
         for (entry, bytes) in entries.iter().zip(FROM_KAFKA) {
             assert_eq!(entry.encode(172), Ok(bytes));
         }
-        for (last, next) in entries.iter().zip(&entries[1..]) {
-            assert_eq!(next.follows(Some(*last)), Ok(()));
-            assert!(last.follows(Some(*last)).is_err() && last.follows(Some(*next)).is_err());
-        }
-    }
-
-    #[test]
-    fn a_look_up_gives_the_entry_at_or_below_and_none_below_the_first() {
-        let entries = entries();
-        let find = |target| {
-            let Ok(hit) = search(4, |slot| Ok::<_, Infallible>(entries[slot]), target);
-            hit.map(|(slot, _)| slot)
-        };
-        let found = [172, 188, 189, 193, 194, 202, 203, i64::MAX].map(find);
-        let slots = [None, None, Some(0), Some(1), Some(2), Some(2), Some(3), Some(3)];
-        assert_eq!(found, slots);
-    }
-
-    #[test]
-    fn a_position_is_bounded_by_the_first_entry_at_or_behind_it() {
-        let entries = entries();
-        let find = |position| {
-            let read = |slot: usize| Ok::<_, Infallible>(entries[slot]);
-            let Ok(hit) = search_position(4, read, position);
-            hit.map(|(_, entry)| entry.offset)
-        };
-        assert_eq!(
-            [0, 481, 482, 1393, 1394].map(find),
-            [Some(189), Some(189), Some(193), Some(203), None]
-        );
-    }
-
-    #[test]
-    fn a_cut_drops_the_entry_at_the_offset_and_all_behind_it() {
-        let entries = entries();
-        let kept = |offset| {
-            let Ok(kept) = slots_below(4, |slot| Ok::<_, Infallible>(entries[slot]), offset);
-            kept
-        };
-        assert_eq!([0, 189, 190, 193, 203, 204].map(kept), [0, 0, 1, 1, 3, 4]);
-    }
-
-    #[test]
-    fn an_index_of_zeros_only_is_empty() {
-        assert_eq!(slots_written(9, |_| Ok::<_, Infallible>([0; 8])), Ok(0));
-        assert_eq!(slots_written(0, |_| Err("asked")), Ok(0));
-        let read = |slot: usize| Ok::<_, Infallible>(*FROM_KAFKA.get(slot).unwrap_or(&[0; 8]));
-        assert_eq!(slots_written(1000, read), Ok(4));
     }
 
     #[test]

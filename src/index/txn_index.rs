@@ -86,8 +86,6 @@ pub enum TxnIndexError {
     UnsupportedVersion(i16),
     /// The abort marker lies before the first record.
     EndsBeforeItStarts(AbortedTxn),
-    /// The abort marker lies before the segment whose index this is.
-    BelowSegment(AbortedTxn),
 }
 
 impl fmt::Display for TxnIndexError {
@@ -100,11 +98,6 @@ impl fmt::Display for TxnIndexError {
                 f,
                 "aborted transaction ends at offset {} before it starts at {}",
                 txn.last_offset, txn.first_offset
-            ),
-            TxnIndexError::BelowSegment(txn) => write!(
-                f,
-                "aborted transaction ends at offset {}, below its segment",
-                txn.last_offset
             ),
         }
     }
@@ -119,63 +112,6 @@ pub(crate) fn entries(
 ) -> impl ExactSizeIterator<Item = Result<AbortedTxn, TxnIndexError>> {
     let (entries, _fraction) = index.as_chunks::<ENTRY_LEN>();
     entries.iter().map(AbortedTxn::decode)
-}
-
-/// Checks all entries of the index of the segment with that base offset, as Kafka does when it
-/// loads one.
-///
-/// # Errors
-///
-/// The first entry's that is none, or that ends below the segment.
-pub(crate) fn check(index: &[u8], base_offset: Offset) -> Result<(), TxnIndexError> {
-    for txn in entries(index) {
-        let txn = txn?;
-        if txn.last_offset < base_offset {
-            return Err(TxnIndexError::BelowSegment(txn));
-        }
-    }
-    Ok(())
-}
-
-/// Adds to `found` the transactions that a read of the offsets from `from` to below `upper_bound`
-/// may meet. Says whether that is all of them; if not, the next segment's index goes on.
-///
-/// # Errors
-///
-/// The first entry's that is none; then `found` holds what came before it.
-pub(crate) fn collect(
-    index: &[u8],
-    from: Offset,
-    upper_bound: Offset,
-    found: &mut Vec<AbortedTxn>,
-) -> Result<bool, TxnIndexError> {
-    for txn in entries(index) {
-        let txn = txn?;
-        if txn.last_offset >= from && txn.first_offset < upper_bound {
-            found.push(txn);
-        }
-        if txn.last_stable_offset >= upper_bound {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// How many bytes of an index stay when everything from `offset` on is cut off: those before the
-/// first transaction that ends there or later.
-///
-/// # Errors
-///
-/// The first entry's that is none.
-pub(crate) fn bytes_below(index: &[u8], offset: Offset) -> Result<usize, TxnIndexError> {
-    let mut kept = 0;
-    for txn in entries(index) {
-        if txn?.last_offset >= offset {
-            break;
-        }
-        kept += ENTRY_LEN;
-    }
-    Ok(kept)
 }
 
 #[cfg(test)]
@@ -209,8 +145,6 @@ mod tests {
         assert_eq!(all, [txn(8, 0, 42, 34), txn(7, 43, 57, 34), txn(7, 58, 79, 34)]);
         let written: Vec<u8> = all.iter().flat_map(AbortedTxn::encode).collect();
         assert_eq!(written, FROM_KAFKA);
-        assert_eq!(check(&FROM_KAFKA, 42), Ok(()));
-        assert_eq!(check(&FROM_KAFKA, 43), Err(TxnIndexError::BelowSegment(all[0])));
     }
 
     #[test]
@@ -236,30 +170,6 @@ mod tests {
         assert_eq!(AbortedTxn::decode(&upside_down.encode()), Err(error));
     }
 
-    #[test]
-    fn a_read_collects_the_transactions_that_it_may_meet_and_stops_at_the_bound() {
-        let index: Vec<u8> = [txn(1, 0, 9, 5), txn(2, 5, 12, 13), txn(3, 14, 20, 21)]
-            .iter()
-            .flat_map(AbortedTxn::encode)
-            .collect();
-        let collected = |from, upper_bound| {
-            let mut found = Vec::new();
-            let whole = collect(&index, from, upper_bound, &mut found).unwrap();
-            (found.iter().map(|txn| txn.producer_id.0).collect::<Vec<_>>(), whole)
-        };
-        assert_eq!(collected(0, 5), (vec![1], true));
-        assert_eq!(collected(0, 13), (vec![1, 2], true));
-        assert_eq!(collected(0, 14), (vec![1, 2], true));
-        assert_eq!(collected(10, 22), (vec![2, 3], false));
-        assert_eq!(collected(21, 22), (vec![], false));
-    }
-
-    #[test]
-    fn a_cut_goes_before_the_first_transaction_that_ends_at_the_offset() {
-        let kept = [0, 42, 43, 57, 58, 80].map(|offset| bytes_below(&FROM_KAFKA, offset).unwrap());
-        assert_eq!(kept, [0, 0, 34, 34, 68, 102]);
-    }
-
     proptest! {
         #[test]
         fn what_decodes_encodes_to_the_same_bytes_but_for_the_version(
@@ -276,9 +186,8 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_a_panic(index: Vec<u8>, offset: Offset, bound: Offset) {
-            let _ = (check(&index, offset), bytes_below(&index, offset));
-            let _ = collect(&index, offset, bound, &mut Vec::new());
+        fn any_bytes_are_as_many_answers_as_entries_fit(index: Vec<u8>) {
+            prop_assert_eq!(entries(&index).count(), index.len() / ENTRY_LEN);
         }
     }
 }

@@ -7,7 +7,7 @@ use super::window::{READ_BYTES, Window};
 use super::{Facts, Segment, State, Stop};
 use crate::error::{Cause, Error, Result};
 use crate::fs::Access;
-use crate::index::{OFFSET_ENTRY_LEN, OffsetEntry, TimeEntry, slots_to_trust};
+use crate::index::{OFFSET_ENTRY_LEN, OffsetEntry, TimeEntry, last_before, slots_to_trust};
 use crate::record::{BatchError, BatchHeader, HEADER_LEN, Offset, RecordBatch, Timestamp};
 use crate::wire::crc32c;
 use std::io;
@@ -258,7 +258,7 @@ impl Segment {
             match source(&state) {
                 Source::Growing(growing) => {
                     let entries = growing.len().min(slots);
-                    let found = last_where(entries, |slot| growing.entry(slot), holds);
+                    let found = last_before(entries, |slot| growing.entry(slot), holds);
                     return found.map_err(|error| Error::io("read", self.path(part), error));
                 }
                 Source::Memory(bytes) => Arc::clone(bytes),
@@ -276,7 +276,7 @@ impl Segment {
             Ok(entry)
         };
         let entries = (finished.len() / N).min(slots);
-        let found = last_where(entries, entry, holds);
+        let found = last_before(entries, entry, holds);
         found.map_err(|error| Error::io("read", self.path(part), error))
     }
 
@@ -436,27 +436,6 @@ fn misplaced(header: &BatchHeader, expected: Option<Offset>, end: Offset) -> Opt
         return Some(Cause::Mismatch("its offsets overlap the batch before"));
     }
     (header.next_offset() > end).then_some(Cause::Mismatch("its offsets overlap what follows"))
-}
-
-/// The last of `entries` for which `holds`; binary search.
-fn last_where<const N: usize>(
-    entries: usize,
-    entry: impl Fn(usize) -> io::Result<[u8; N]>,
-    holds: impl Fn(&[u8; N]) -> bool,
-) -> io::Result<Option<(usize, [u8; N])>> {
-    let (mut low, mut high) = (0, entries);
-    let mut found = None;
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let bytes = entry(middle)?;
-        if holds(&bytes) {
-            found = Some((middle, bytes));
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    Ok(found)
 }
 
 /// Cuts off the zeros that Kafka leaves behind the entries of an active index.
