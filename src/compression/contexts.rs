@@ -1,5 +1,7 @@
 //! The doors of this floor: contexts that compress and decompress one stream after another.
 
+use std::fmt;
+
 use super::output::Output;
 use super::{Codec, CompressError, Compression, InflateError, gzip, lz4, snappy, zstd};
 
@@ -17,6 +19,7 @@ pub(crate) struct Compressor {
 
 impl Compressor {
     /// A compressor that holds no memory yet.
+    #[cfg(any(test, feature = "sim"))]
     pub(crate) fn new() -> Self {
         Compressor::default()
     }
@@ -66,15 +69,30 @@ impl Compressor {
 ///
 /// Each codec's context is made when it is first needed and then kept: some 50 KiB for gzip, up to
 /// 9 MiB for zstd, as the largest window so far took.
+///
+/// ```
+/// use strandline::compression::{Codec, Decompressor, InflateError};
+///
+/// // "log log log" in Kafka's framing of snappy: a header, then blocks, each behind its length.
+/// let framed = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01\0\0\0\x08\x0b\x0clog \x0d\x04";
+/// let (mut decompressor, mut out) = (Decompressor::new(), Vec::new());
+/// decompressor.decompress(Codec::Snappy, framed, 1 << 20, &mut out)?;
+/// assert_eq!(out, b"log log log");
+///
+/// // The bound is the caller's, whatever the bytes declare.
+/// let refused = decompressor.decompress(Codec::Snappy, framed, 10, &mut out);
+/// assert_eq!(refused, Err(InflateError::TooLarge { limit: 10 }));
+/// # Ok::<(), InflateError>(())
+/// ```
 #[derive(Default)]
-pub(crate) struct Decompressor {
+pub struct Decompressor {
     gzip: Option<gzip::Decoder>,
     zstd: Option<zstd::Decoder>,
 }
 
 impl Decompressor {
     /// A decompressor that holds no memory yet.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Decompressor::default()
     }
 
@@ -87,7 +105,7 @@ impl Decompressor {
     ///
     /// If more than `limit` bytes come out or the stream is not whole. Of what came out
     /// before that `out` keeps as much as the codec's library gave, for whoever wants to save it.
-    pub(crate) fn decompress(
+    pub fn decompress(
         &mut self,
         codec: Codec,
         input: &[u8],
@@ -106,5 +124,14 @@ impl Decompressor {
                 self.zstd.get_or_insert_with(zstd::Decoder::new).decompress(input, &mut out)
             }
         }
+    }
+}
+
+impl fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decompressor")
+            .field("gzip", &self.gzip.is_some())
+            .field("zstd", &self.zstd.is_some())
+            .finish()
     }
 }

@@ -19,4 +19,5 @@ mod zstd;
 pub use codec::{Codec, Compression, LevelError, ParseCompressionError, UnknownCodec};
 pub use error::{CompressError, InflateError};
 
-pub(crate) use contexts::{Compressor, Decompressor};
+pub(crate) use contexts::Compressor;
+pub use contexts::Decompressor;

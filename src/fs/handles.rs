@@ -201,11 +201,6 @@ impl Handle {
         self.state().name.clone()
     }
 
-    /// The directory that it is in.
-    pub(crate) fn dir(&self) -> &Dir {
-        &self.0.dir
-    }
-
     /// Closes the descriptor, if nobody has the file from [`Handle::get`]. Unlike the cache it
     /// closes one with unsynced changes too: the caller says that they are synced or not needed,
     /// or opens it again because a sync failed.
@@ -381,7 +376,7 @@ mod tests {
         assert!(new.get().unwrap().write_all_at(b"x", 0).is_err(), "the second one is for reading");
         new.close();
         assert_eq!((handles.open_descriptors(), first_byte(&new)), (0, b'x'));
-        assert_eq!(new.dir().path(), dir.path());
+        assert_eq!(new.0.dir.path(), dir.path());
     }
 
     #[test]

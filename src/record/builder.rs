@@ -249,10 +249,6 @@ impl Batch {
         }
     }
 
-    pub(crate) fn producer_id(&self) -> Option<ProducerId> {
-        self.producer.map(|(id, ..)| id)
-    }
-
     /// Encodes it as a client sends it, with `wanted`'s clock and codec. The batch stays as it is:
     /// a second call gives the same bytes but for the clock.
     pub(crate) fn draft<'a>(
@@ -452,6 +448,17 @@ mod tests {
         let mut scratch = Vec::new();
         let error = batch.draft(wanted(), &mut Compressor::new(), &mut scratch).unwrap_err();
         assert_eq!(error, BatchFault::TimestampSpan);
+    }
+
+    #[test]
+    fn a_batch_of_only_negative_timestamps_has_none_as_its_largest_as_in_kafka() {
+        let records = [-5, -3, -9].map(|ms| Record::new().value("v").timestamp(ms));
+        let bytes = encoded(&mut Batch::of(records));
+        let header = BatchHeader::decode(&bytes).unwrap();
+        assert_eq!((header.base_timestamp(), header.max_timestamp()), (-5, None));
+        assert_eq!(bytes[35..43], (-1_i64).to_be_bytes());
+        let times: Vec<_> = decoded(&bytes).iter().map(|record| record.2).collect();
+        assert_eq!(times, [Some(-5), Some(-3), Some(-9)]);
     }
 
     #[test]

@@ -253,6 +253,7 @@ pub(crate) struct NewHeader {
 impl NewHeader {
     /// As a client sends it: base offset 0, leader epoch unknown. Length and CRC come with
     /// [`BatchHeader::encode`].
+    #[expect(clippy::wrong_self_convention, reason = "a header that comes from a client")]
     pub(crate) fn from_client(self) -> BatchHeader {
         BatchHeader {
             base_offset: 0,

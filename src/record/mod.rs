@@ -12,6 +12,7 @@ mod error;
 mod header;
 mod ids;
 mod read;
+#[expect(clippy::module_inception, reason = "it holds a record, as the others hold theirs")]
 mod record;
 
 pub use attributes::{Attributes, TimestampType};
@@ -19,13 +20,13 @@ pub use batch::{RecordBatch, UncheckedBatch};
 pub use batches::Batches;
 pub use builder::Batch;
 pub(crate) use builder::{BatchFault, Draft, Facts, Wanted};
+pub(crate) use control::encode_marker;
 pub use control::{ControlRecord, TransactionEnd};
-pub(crate) use control::{MARKER_LEN, encode_marker};
 pub use error::{BatchError, RecordError};
 pub use header::BatchHeader;
-pub(crate) use header::{
-    HEADER_LEN, NewHeader, PREFIX_LEN, Prefix, Stamp, check_crc, place, stamp,
-};
+#[cfg(test)]
+pub(crate) use header::NewHeader;
+pub(crate) use header::{HEADER_LEN, Prefix, Stamp, check_crc, place, stamp};
 pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 pub use read::{FetchedRecord, Header, Headers, Records};
 pub use record::Record;

@@ -13,7 +13,9 @@ pub struct FetchedRecord<'a> {
     sequence: Option<Sequence>,
     key: Option<&'a [u8]>,
     value: Option<&'a [u8]>,
-    headers: Headers<'a>,
+    header_count: usize,
+    /// Its headers, all of which were read once.
+    header_bytes: &'a [u8],
 }
 
 impl<'a> FetchedRecord<'a> {
@@ -54,7 +56,7 @@ impl<'a> FetchedRecord<'a> {
 
     /// Its headers, in order.
     pub fn headers(&self) -> Headers<'a> {
-        self.headers
+        Headers { count: self.header_count, bytes: self.header_bytes }
     }
 }
 
@@ -68,7 +70,7 @@ pub struct Header<'a> {
 }
 
 /// The headers of a record, in order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Headers<'a> {
     count: usize,
     bytes: &'a [u8],
@@ -144,7 +146,7 @@ impl<'a> Records<'a> {
         let offset_delta = varint::get(&mut body)?;
         let key = bytes_or_null(&mut body)?;
         let value = bytes_or_null(&mut body)?;
-        let headers = headers(&mut body)?;
+        let (header_count, header_bytes) = headers(&mut body)?;
         if body.remaining() != 0 {
             return Err(RecordError::LengthMismatch);
         }
@@ -166,7 +168,8 @@ impl<'a> Records<'a> {
             sequence: self.base_sequence.map(|base| base.plus(offset_delta.max(0))),
             key,
             value,
-            headers,
+            header_count,
+            header_bytes,
         })
     }
 }
@@ -192,8 +195,9 @@ fn bytes_or_null<'a>(from: &mut Cursor<'a>) -> Result<Option<&'a [u8]>, RecordEr
     }
 }
 
-/// Reads over all headers, so that giving them out later cannot fail.
-fn headers<'a>(from: &mut Cursor<'a>) -> Result<Headers<'a>, RecordError> {
+/// How many headers there are, and their bytes. Reads over them all, so that giving them out later
+/// cannot fail.
+fn headers<'a>(from: &mut Cursor<'a>) -> Result<(usize, &'a [u8]), RecordError> {
     let count = varint::get(from)?;
     let count = usize::try_from(count).map_err(|_| RecordError::InvalidStructure)?;
     // Each takes two bytes at least.
@@ -204,7 +208,7 @@ fn headers<'a>(from: &mut Cursor<'a>) -> Result<Headers<'a>, RecordError> {
     for _ in 0..count {
         header(from)?;
     }
-    Ok(Headers { count, bytes: &bytes[..bytes.len() - from.remaining()] })
+    Ok((count, &bytes[..bytes.len() - from.remaining()]))
 }
 
 fn header<'a>(from: &mut Cursor<'a>) -> Result<Header<'a>, RecordError> {
