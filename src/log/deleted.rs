@@ -64,7 +64,7 @@ impl Writer {
     }
 
     /// Removes snapshots behind `offset` at once.
-    pub(super) fn remove_snapshots_behind(&self, log: &Opened, offset: Offset) -> Result<()> {
+    pub(super) fn remove_snapshots_behind(log: &Opened, offset: Offset) -> Result<()> {
         for at in super::listing::Listing::read(&log.shared().dir)?.snapshots {
             if at > offset {
                 log.remove_if_there(&names::name(at, Part::Snapshot))?;

@@ -109,7 +109,7 @@ fn fetch_from(
     if offset < log_start || offset > log_end {
         return Err(Error::OffsetOutOfRange { wanted: offset, log_start, log_end });
     }
-    let until = opened.readable_end(view, options.isolation)?;
+    let until = opened.readable_end(view, options.isolation);
     if offset < until {
         let first = view.segment_for(offset).unwrap_or(0);
         for index in first..view.segments.len() {

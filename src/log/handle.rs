@@ -19,8 +19,8 @@ use super::{LogConfig, Origin, close};
 use crate::compression::Compressor;
 use crate::error::{Error, Result};
 use crate::record::{
-    Batch, BatchHeader, Batches, ControlRecord, Draft, LeaderEpoch, Offset, ProducerEpoch,
-    ProducerId, Timestamp, TransactionEnd, encode_marker,
+    Batch, BatchHeader, Batches, Draft, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp,
+    TransactionEnd, encode_marker,
 };
 use crate::segment::names::Part;
 
@@ -146,7 +146,7 @@ impl Log {
         let rules = Rules::new(opened.settings(), now);
         let batch = batch.borrow_mut();
         if batch.is_empty() {
-            return self.nothing_appended(&opened);
+            return Ok(Self::nothing_appended(&opened));
         }
         SCRATCH.with_borrow_mut(|(compressor, compressed)| {
             let drafted = batch.draft(rules.wanted(), compressor, compressed);
@@ -157,7 +157,7 @@ impl Log {
             let mut headers = [header];
             let job =
                 Job { bytes, headers: &mut headers, control: None, origin: Origin::Client, now };
-            self.append_job(&opened, job, None, durability)
+            Self::append_job(&opened, job, None, durability)
         })
     }
 
@@ -183,13 +183,13 @@ impl Log {
         let rules = Rules::new(opened.settings(), now);
         let mut room = Room::default();
         let checked = validate::check_client(bytes, &rules, origin, &mut room)?;
-        let Some(mut checked) = checked else { return self.nothing_appended(&opened) };
+        let Some(mut checked) = checked else { return Ok(Self::nothing_appended(&opened)) };
         let batch = crate::record::RecordBatch::decode(&checked.bytes);
         let control = batch.ok().and_then(|batch| super::replay::control_of(&batch).ok()?);
         let mut headers = [checked.header];
         let bytes = checked.bytes.as_mut_slice();
         let job = Job { bytes, headers: &mut headers, control, origin, now };
-        self.append_job(&opened, job, epoch, durability)
+        Self::append_job(&opened, job, epoch, durability)
     }
 
     /// Ends the open transaction of a producer: appends the marker that its coordinator writes.
@@ -232,18 +232,17 @@ impl Log {
             headers.push(*batch.header());
         }
         if headers.is_empty() {
-            return self.nothing_appended(&opened);
+            return Ok(Self::nothing_appended(&opened));
         }
         let whole = headers.iter().map(BatchHeader::size_bytes).sum();
         let mut bytes = bytes[..whole].to_vec();
         let origin = Origin::Replica;
         let job = Job { bytes: &mut bytes, headers: &mut headers, control, origin, now };
         let placed = opened.with_writer(|writer| writer.append_as_follower(&opened, job))?;
-        self.answer(&opened, placed, durability)
+        Self::answer(&opened, placed, durability)
     }
 
     fn append_job(
-        &self,
         opened: &Opened,
         job: Job<'_>,
         epoch: Option<LeaderEpoch>,
@@ -253,10 +252,10 @@ impl Log {
             let epoch = epoch.unwrap_or(writer.epoch);
             writer.append_as_leader(opened, job, epoch)
         })?;
-        self.answer(opened, placed, durability)
+        Self::answer(opened, placed, durability)
     }
 
-    fn answer(&self, opened: &Opened, placed: Placed, durability: Durability) -> Result<Appended> {
+    fn answer(opened: &Opened, placed: Placed, durability: Durability) -> Result<Appended> {
         let end = placed.last_offset + 1;
         let settings = opened.settings();
         let unflushed = end.saturating_sub(opened.group.durable_end());
@@ -267,21 +266,21 @@ impl Log {
             base_offset: placed.first_offset,
             last_offset: placed.last_offset,
             max_timestamp: placed.max_timestamp,
-            duplicate: placed.duplicate_of.is_some(),
+            duplicate: placed.duplicate.is_some(),
             durable_end: opened.group.durable_end(),
         })
     }
 
     /// The answer to an append of nothing.
-    fn nothing_appended(&self, opened: &Opened) -> Result<Appended> {
+    fn nothing_appended(opened: &Opened) -> Appended {
         let end = opened.published.number(|view| view.log_end_offset);
-        Ok(Appended {
+        Appended {
             base_offset: end,
             last_offset: end - 1,
             max_timestamp: None,
             duplicate: false,
             durable_end: opened.group.durable_end(),
-        })
+        }
     }
 
     /// Returns once everything that was appended before survives a loss of power; the answer is the

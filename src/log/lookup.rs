@@ -50,7 +50,7 @@ pub(super) fn offset_for_time(
                 })
             },
         )?;
-        return visible(opened, &view, isolation, found);
+        return Ok(visible(opened, &view, isolation, found));
     }
     Ok(None)
 }
@@ -75,7 +75,7 @@ pub(super) fn offset_of_max_timestamp(
         |header| header.max_timestamp().unwrap_or(-1) == largest,
         |at, batch| first_record(segment, at, batch, |_, time| time.unwrap_or(-1) == largest),
     )?;
-    visible(opened, &view, isolation, found)
+    Ok(visible(opened, &view, isolation, found))
 }
 
 fn visible(
@@ -83,9 +83,9 @@ fn visible(
     view: &View,
     isolation: Isolation,
     found: Option<TimestampedOffset>,
-) -> Result<Option<TimestampedOffset>> {
-    let end = opened.readable_end(view, isolation)?;
-    Ok(found.filter(|found| found.offset < end))
+) -> Option<TimestampedOffset> {
+    let end = opened.readable_end(view, isolation);
+    found.filter(|found| found.offset < end)
 }
 
 /// The first record of a batch for whose offset and time `wanted` holds.

@@ -139,12 +139,12 @@ impl Opened {
     }
 
     /// The first offset that a reader may not see. A poisoned log reads up to its durable end.
-    pub(super) fn readable_end(&self, view: &View, isolation: Isolation) -> Result<Offset> {
+    pub(super) fn readable_end(&self, view: &View, isolation: Isolation) -> Offset {
         let bound = view.bound(isolation);
-        Ok(match self.group.poison() {
+        match self.group.poison() {
             Some(_) => bound.min(view.durable_end),
             None => bound,
-        })
+        }
     }
 
     /// The settings of a new segment, its jitter drawn.

@@ -117,7 +117,8 @@ fn prune(kept: &Dir, newest: &str) -> Result<()> {
     let mut tails = Vec::new();
     for entry in kept.list().map_err(failed)? {
         let is_tail = entry.kind == Kind::File && entry.name.contains(".log.");
-        if is_tail && entry.name != newest && !entry.name.ends_with(".tmp") {
+        let is_whole = entry.name.strip_suffix(".tmp").is_none();
+        if is_tail && is_whole && entry.name != newest {
             let file = kept.open(&entry.name, crate::fs::Access::Read).map_err(failed)?;
             let (age, len) = (file.modified_ms().map_err(failed)?, file.len().map_err(failed)?);
             tails.push((age, entry.name, len));

@@ -278,7 +278,7 @@ fn answer(placed: Placed, append_time: Option<i64>) -> Answer {
         first_offset: placed.first_offset,
         last_offset: placed.last_offset,
         max_timestamp: placed.max_timestamp,
-        log_append_time: placed.duplicate_of.unwrap_or(append_time),
+        log_append_time: placed.duplicate.map_or(append_time, |before| before.timestamp),
     }
 }
 

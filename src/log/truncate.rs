@@ -121,7 +121,7 @@ impl Writer {
         self.active = Active::resume(kept, log.limits(&mut self.jitter), now);
         self.active.touch_indexes()?;
         self.log_end = target;
-        self.remove_snapshots_behind(log, target)?;
+        Self::remove_snapshots_behind(log, target)?;
         let snapshots = Listing::read(&log.shared().dir)?.snapshots;
         let log_start = log.published.number(|view| view.log_start_offset);
         self.producers = producers_at(&log.context, &snapshots, segments, log_start, target)?;
@@ -152,7 +152,7 @@ impl Writer {
         for segment in gone.iter() {
             self.doom(log, segment, now)?;
         }
-        self.remove_snapshots_behind(log, -1)?;
+        Self::remove_snapshots_behind(log, -1)?;
         self.active = Active::create(log.shared(), start, log.limits(&mut self.jitter), now)?;
         self.log_end = start;
         self.producers = Producers::new(start);

@@ -8,7 +8,7 @@ use super::leader_epoch_file::{self, EpochStart};
 use super::leader_epochs::LeaderEpochs;
 use super::opened::{Opened, Tip};
 use super::origin::Origin;
-use super::producers::{Candidate, CompletedTxn, Outcome, Producers, Update};
+use super::producers::{Candidate, CompletedTxn, Duplicate, Outcome, Producers, Update};
 use super::snapshot;
 use crate::error::{Error, Result};
 use crate::index::AbortedTxn;
@@ -49,8 +49,8 @@ pub(crate) struct Placed {
     pub(crate) first_offset: Offset,
     pub(crate) last_offset: Offset,
     pub(crate) max_timestamp: Option<Timestamp>,
-    /// When a duplicate was written first.
-    pub(crate) duplicate_of: Option<Option<Timestamp>>,
+    /// It was written before, and is not written again.
+    pub(crate) duplicate: Option<Duplicate>,
 }
 
 impl Writer {
@@ -74,7 +74,7 @@ impl Writer {
         self.assign_epoch(log, epoch, base)?;
         log.check_segment_size(job.bytes.len())?;
         *header = place(job.bytes, header, base, epoch);
-        self.append_placed(log, job, base)
+        self.append_placed(log, &job, base)
     }
 
     /// Appends batches that have their offsets and terms already, byte for byte.
@@ -99,7 +99,7 @@ impl Writer {
             self.epoch = self.epoch.max(epoch);
         }
         log.check_segment_size(job.bytes.len())?;
-        self.append_placed(log, job, first)
+        self.append_placed(log, &job, first)
     }
 
     /// Whether imported batches leave out offsets or let epochs fall.
@@ -114,7 +114,7 @@ impl Writer {
         })
     }
 
-    fn append_placed(&mut self, log: &Opened, job: Job<'_>, first: Offset) -> Result<Placed> {
+    fn append_placed(&mut self, log: &Opened, job: &Job<'_>, first: Offset) -> Result<Placed> {
         let Some(last) = job.headers.last() else {
             return Err(Error::InvalidRecord("no batches at all".into()));
         };
@@ -143,7 +143,7 @@ impl Writer {
                     first_offset: duplicate.first_offset,
                     last_offset: duplicate.last_offset,
                     max_timestamp: incoming.max_timestamp,
-                    duplicate_of: Some(duplicate.timestamp),
+                    duplicate: Some(duplicate),
                 });
             }
         }
@@ -163,7 +163,7 @@ impl Writer {
             first_offset: first,
             last_offset: incoming.last_offset,
             max_timestamp: incoming.max_timestamp,
-            duplicate_of: None,
+            duplicate: None,
         })
     }
 

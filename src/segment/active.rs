@@ -252,10 +252,8 @@ impl Active {
         let mut guard = self.segment.state();
         let state = &mut *guard;
         let largest = state.facts.and_then(|facts| facts.largest);
-        if self.has_indexes || largest.is_some() {
-            if let Source::Growing(index) = &mut state.time_index {
-                push_time_entry(index, largest, base);
-            }
+        if let Source::Growing(index) = &mut state.time_index {
+            push_time_entry(index, largest, base);
         }
         drop(guard);
         // A failure marks the index for rebuilding, which sealing does.

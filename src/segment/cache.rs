@@ -21,8 +21,11 @@ struct Inner {
 struct Held {
     bytes: usize,
     clock: u64,
-    files: HashMap<(u64, Part), (Arc<Vec<u8>>, u64)>,
+    files: HashMap<(u64, Part), Cached>,
 }
+
+/// A file's bytes, and when it was last asked for.
+type Cached = (Arc<Vec<u8>>, u64);
 
 impl IndexCache {
     /// A cache of at most `most_bytes`; one file is kept even if it is larger.

@@ -3,9 +3,11 @@
 //! A [`Segment`] is what readers hold; the last one of a log is written to through [`Active`].
 
 mod active;
+mod builder;
 mod cache;
 mod facts;
 mod finish;
+mod lookup;
 pub(crate) mod names;
 mod read;
 mod source;
@@ -18,12 +20,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use active::{Active, AppendFailure, Incoming, Limits};
+pub(crate) use builder::Builder;
 pub(crate) use cache::IndexCache;
 pub(crate) use facts::Facts;
-pub(crate) use read::{Builder, ReadRange, Slice};
+pub(crate) use read::{ReadRange, Slice};
 pub(crate) use source::{Expected, Growing, Source};
-pub(crate) use walk::{Stop, WalkEnd, batch_at, resume_behind, walk};
-pub(crate) use window::{READ_BYTES, Window};
+pub(crate) use walk::{Stop, resume_behind, walk};
+pub(crate) use window::READ_BYTES;
 
 use crate::error::{Error, Result};
 use crate::fs::{Access, Dir, File, Handle, Handles};

@@ -99,7 +99,8 @@ impl Segment {
                 max_bytes: 0,
                 segment_end: Offset::MAX,
             };
-            if let Ok(Some((position, _))) = self.locate(&mut window, range) {
+            let start = (self.start_for(&mut window, entry.offset)?, self.base_offset);
+            if let Ok(Some((position, _))) = self.locate(&mut window, start, range) {
                 let batch = batch_at(&mut window, position).map_err(|e| self.read_error(e))?;
                 let named = batch.is_ok_and(|batch| {
                     batch.header().last_offset() == entry.offset

@@ -107,6 +107,21 @@ pub(crate) fn resume_behind(
     offsets: Range<Offset>,
 ) -> io::Result<Option<Resumed>> {
     let mut window = Window::new(Arc::clone(file), end, READ_BYTES);
+    // Most damage leaves the length alone: then what it says is where the next batch is, and no
+    // record's value is taken for one.
+    if let Ok(header) = BatchHeader::decode(window.at_most(position, HEADER_LEN)?) {
+        let behind = position + header.size_bytes() as u64;
+        if behind == end {
+            return Ok(None);
+        }
+        if behind < end
+            && let Ok(next) = batch_at(&mut window, behind)?
+            && offsets.contains(&next.header().base_offset())
+        {
+            let base_offset = next.header().base_offset();
+            return Ok(Some(Resumed { position: behind, base_offset }));
+        }
+    }
     // Bytes that look like a header and are none can be checked in vain; this bounds for how long.
     let mut patience = 16 * (end - position) + (64 << 20);
     let mut at = position + 1;

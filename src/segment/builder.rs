@@ -1,0 +1,62 @@
+//! Building a segment's indexes and facts from its batches, as an appender would have.
+
+use super::Facts;
+use crate::index::{OffsetEntry, TimeEntry};
+use crate::record::{Offset, RecordBatch, Timestamp};
+
+/// Builds what an appender would have built.
+pub(crate) struct Builder {
+    pub(crate) facts: Facts,
+    base: Offset,
+    interval: u64,
+    since: u64,
+    offsets: Vec<u8>,
+    times: Vec<u8>,
+    last_time: Timestamp,
+}
+
+impl Builder {
+    pub(crate) fn new(base: Offset, interval: u32) -> Self {
+        Builder {
+            facts: Facts::empty(base),
+            base,
+            interval: u64::from(interval),
+            since: 0,
+            offsets: Vec::new(),
+            times: Vec::new(),
+            last_time: -1,
+        }
+    }
+
+    /// Counts in the batch at `position`.
+    pub(crate) fn add(&mut self, position: u64, batch: &RecordBatch<'_>) {
+        let header = batch.header();
+        self.facts.add(batch);
+        // Behind damage that was stepped over the sums go on from the batch's own place.
+        self.facts.log_bytes = position + batch.bytes().len() as u64;
+        if self.since > self.interval {
+            let entry = OffsetEntry { offset: header.last_offset(), position: position as u32 };
+            // What an entry cannot say has none: the index is a help, not the truth.
+            self.offsets.extend(entry.encode(self.base).ok().into_iter().flatten());
+            self.add_time();
+            self.since = 0;
+        }
+        self.since += batch.bytes().len() as u64;
+    }
+
+    fn add_time(&mut self) {
+        if let Some((timestamp, offset)) = self.facts.largest
+            && timestamp > self.last_time
+        {
+            self.last_time = timestamp;
+            let entry = TimeEntry { timestamp, offset }.encode(self.base);
+            self.times.extend(entry.ok().into_iter().flatten());
+        }
+    }
+
+    /// The facts and both indexes, with the last time entry.
+    pub(crate) fn finish(mut self) -> (Facts, Vec<u8>, Vec<u8>) {
+        self.add_time();
+        (self.facts, self.offsets, self.times)
+    }
+}

@@ -1,0 +1,176 @@
+//! Finding entries of a segment's indexes, wherever they are, and building them again.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::names::Part;
+use super::source::{Expected, Source};
+use super::walk::walk;
+use super::{Builder, Facts, Segment, State, Stop};
+use crate::error::{Error, Result};
+use crate::fs::Access;
+use crate::index::{OFFSET_ENTRY_LEN, OffsetEntry, TimeEntry, last_before, slots_to_trust};
+use crate::record::{Offset, Timestamp};
+use crate::wire::crc32c;
+
+impl Segment {
+    /// The last entry below `slots` with an offset at or below `wanted`.
+    pub(super) fn offset_entry(
+        &self,
+        wanted: Offset,
+        slots: usize,
+    ) -> Result<Option<(usize, OffsetEntry)>> {
+        let base = self.base_offset;
+        let found = self.search(
+            |state| &state.offset_index,
+            Part::OffsetIndex,
+            slots,
+            |bytes| OffsetEntry::decode(base, *bytes).is_ok_and(|entry| entry.offset <= wanted),
+        )?;
+        let entry = |(slot, bytes)| Some((slot, OffsetEntry::decode(base, bytes).ok()?));
+        Ok(found.and_then(entry))
+    }
+
+    /// The last time entry below `slots` with a timestamp at or below `wanted`.
+    pub(super) fn time_entry(
+        &self,
+        wanted: Timestamp,
+        slots: usize,
+    ) -> Result<Option<(usize, TimeEntry)>> {
+        let base = self.base_offset;
+        let found = self.search(
+            |state| &state.time_index,
+            Part::TimeIndex,
+            slots,
+            |bytes| TimeEntry::decode(base, *bytes).is_ok_and(|entry| entry.timestamp <= wanted),
+        )?;
+        let entry = |(slot, bytes)| Some((slot, TimeEntry::decode(base, bytes).ok()?));
+        Ok(found.and_then(entry))
+    }
+
+    /// The last of the first `slots` entries for which `holds`, which holds for a run of entries
+    /// from the first on.
+    fn search<const N: usize>(
+        &self,
+        source: impl Fn(&State) -> &Source<N>,
+        part: Part,
+        slots: usize,
+        holds: impl Fn(&[u8; N]) -> bool,
+    ) -> Result<Option<(usize, [u8; N])>> {
+        let finished = {
+            let state = self.state();
+            match source(&state) {
+                Source::Growing(growing) => {
+                    let entries = growing.len().min(slots);
+                    let found = last_before(entries, |slot| growing.entry(slot), holds);
+                    return found.map_err(|error| Error::io("read", self.path(part), error));
+                }
+                Source::Memory(bytes) => Arc::clone(bytes),
+                Source::File(expected) => {
+                    let expected = *expected;
+                    drop(state);
+                    self.index_file(&source, part, expected)?
+                }
+            }
+        };
+        let entry = |slot: usize| {
+            let bytes = finished.get(slot * N..(slot + 1) * N).unwrap_or(&[0; N]);
+            let mut entry = [0; N];
+            entry.copy_from_slice(bytes);
+            Ok(entry)
+        };
+        let entries = (finished.len() / N).min(slots);
+        let found = last_before(entries, entry, holds);
+        found.map_err(|error| Error::io("read", self.path(part), error))
+    }
+
+    /// The bytes of a finished index file, from the cache or the disk. A file that is not as the
+    /// manifest says, or missing, is built again from the log.
+    pub(super) fn index_file<const N: usize>(
+        &self,
+        source: &impl Fn(&State) -> &Source<N>,
+        part: Part,
+        expected: Option<Expected>,
+    ) -> Result<Arc<Vec<u8>>> {
+        if let Some(bytes) = self.shared.cache.get(self.number, part) {
+            return Ok(bytes);
+        }
+        let bytes = self.read_index(part, N);
+        let bytes = bytes.map_err(|error| Error::io("read", self.path(part), error))?;
+        let believed = bytes.filter(|bytes| match expected {
+            Some(expected) => {
+                bytes.len() == expected.bytes as usize && crc32c::checksum(bytes) == expected.crc
+            }
+            None => part == Part::OffsetIndex,
+        });
+        let bytes = match believed {
+            Some(mut bytes) => {
+                if expected.is_none() {
+                    trim_zeros(&mut bytes);
+                }
+                Arc::new(bytes)
+            }
+            None => {
+                self.rebuild()?;
+                match source(&self.state()) {
+                    Source::Memory(bytes) => return Ok(Arc::clone(bytes)),
+                    _ => Arc::new(Vec::new()),
+                }
+            }
+        };
+        self.shared.cache.put(self.number, part, Arc::clone(&bytes));
+        Ok(bytes)
+    }
+
+    /// An index file, as far as it can hold entries: however long it is, no more of it is looked at.
+    fn read_index(&self, part: Part, entry_len: usize) -> io::Result<Option<Vec<u8>>> {
+        let name = super::names::name(self.base_offset, part);
+        let file = match self.shared.dir.open(&name, Access::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let len = file.len()?;
+        let mut bytes = vec![0; slots_to_trust(len, entry_len, self.end()) * entry_len];
+        let read = file.read_at(&mut bytes, 0)?;
+        bytes.truncate(read);
+        Ok(Some(bytes))
+    }
+
+    /// Builds both indexes and the facts again by reading all batches; damaged ones are stepped
+    /// over.
+    pub(crate) fn rebuild(&self) -> Result<Facts> {
+        let file = self.log_file()?;
+        let end = self.end();
+        let mut builder = Builder::new(self.base_offset, self.shared.index_interval_bytes);
+        let mut position = 0;
+        while position < end {
+            let walked = walk(&file, position, end, &mut |at, batch| {
+                builder.add(at, batch);
+                ControlFlow::Continue(())
+            });
+            let walked = walked.map_err(|e| self.read_error(e))?;
+            if walked.stop == Stop::End {
+                break;
+            }
+            let next = self.resume(walked.position, builder.facts.next_offset..Offset::MAX)?;
+            let Some(next) = next else { break };
+            position = next.position;
+        }
+        let (facts, offsets, times) = builder.finish();
+        let mut state = self.state();
+        if !matches!(state.offset_index, Source::Growing(_)) {
+            state.offset_index = Source::Memory(Arc::new(offsets));
+            state.time_index = Source::Memory(Arc::new(times));
+            state.facts = Some(facts);
+            self.shared.cache.forget(self.number);
+        }
+        Ok(facts)
+    }
+}
+
+/// Cuts off the zeros that Kafka leaves behind the entries of an active index.
+fn trim_zeros(entries: &mut Vec<u8>) {
+    let used = entries.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    entries.truncate(used.next_multiple_of(OFFSET_ENTRY_LEN));
+}
