@@ -37,6 +37,11 @@ impl Clock {
         }
     }
 
+    /// Whether it is the machine's, which somebody may set while a program runs.
+    pub(crate) fn is_wall(&self) -> bool {
+        matches!(self.0, Source::Wall)
+    }
+
     /// Milliseconds since 1970-01-01 UTC.
     pub fn now_ms(&self) -> Timestamp {
         match &self.0 {

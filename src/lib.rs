@@ -27,3 +27,4 @@ pub use log::{
 };
 pub use producer::partition_for_key;
 pub use record::{Batch, Record};
+pub use store::{Store, StoreOptions, Topic, TopicOptions};

@@ -80,6 +80,11 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).opening
     }
 
+    /// Notes what the directory carries now, for who only reads.
+    pub(crate) fn note(&self, opening: Option<i32>) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).opening = opening;
+    }
+
     /// Whether something may have been written already.
     pub(crate) fn is_passed(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).passed

@@ -501,6 +501,11 @@ impl Log {
         if self.0.context.read_only { self.reopen() } else { Ok(()) }
     }
 
+    /// From now on the log is closed, whatever becomes of what is in use.
+    pub(super) fn set_closed(&self) {
+        *self.0.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Closed;
+    }
+
     /// Closes the log: all of it survives a loss of power then, and the next opening scans nothing.
     pub(crate) fn close(&self) -> Result<()> {
         let state = {

@@ -2,8 +2,33 @@
 
 use super::group::Failure;
 use super::handle::Log;
+use super::ledger::Mark;
+use super::view::View;
 use crate::error::{Error, Result};
-use crate::record::Timestamp;
+use crate::record::{Offset, Timestamp};
+
+/// What Kafka's checkpoint files say of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// First offset not known to be flushed: unless the log was closed, the end of the last segment
+    /// that is sealed, so that a Kafka that starts after our death looks at all that may be torn.
+    pub(crate) recovery_point: Offset,
+    /// First offset that may be read, if it is not the first segment's base.
+    pub(crate) log_start: Option<Offset>,
+    pub(crate) high_watermark: Offset,
+}
+
+impl Standing {
+    /// That of a closed log.
+    fn of(view: &View) -> Standing {
+        let first = view.segments.first().map_or(0, |segment| segment.base_offset());
+        Standing {
+            recovery_point: view.log_end_offset,
+            log_start: Some(view.log_start_offset).filter(|&start| start > first),
+            high_watermark: view.log_end_offset,
+        }
+    }
+}
 
 impl Log {
     /// Seals segments that were rolled away from.
@@ -12,19 +37,31 @@ impl Log {
         if opened.is_untouched_and_clean().0 || opened.group.poison().is_some() {
             return Ok(());
         }
-        let view = opened.published.view();
-        opened.seal_older(&view).map_err(|failure| {
-            if let Failure::Final(error) = &failure {
-                opened.poison(error);
-            }
-            failure.into_error()
+        // As an appender's sync does: nothing is cut off meanwhile, or the entry of a segment that
+        // is gone could come behind the cut.
+        opened.group.cut(|| {
+            let sealed = opened.seal_older(&opened.published.view());
+            sealed.map_err(|failure| {
+                if let Failure::Final(error) = &failure {
+                    opened.poison(error);
+                }
+                failure.into_error()
+            })?;
+            Ok((opened.group.durable_end(), ()))
         })
     }
 
-    /// Removes files that are due, and forgets producers that have expired.
-    pub(crate) fn tidy(&self, now: Timestamp) -> Result<()> {
+    /// Removes files that are due.
+    pub(crate) fn remove_deleted(&self, now: Timestamp) -> Result<()> {
         self.if_writing(|writer, opened| {
             writer.remove_due(opened, now);
+            Ok(())
+        })
+    }
+
+    /// Forgets producers that have expired.
+    pub(crate) fn expire_producers(&self, now: Timestamp) -> Result<()> {
+        self.if_writing(|writer, opened| {
             writer.producers.expire(opened.settings(), now);
             Ok(())
         })
@@ -40,14 +77,73 @@ impl Log {
         self.if_writing(|writer, opened| writer.enforce_retention(opened, now))
     }
 
-    /// Makes durable what was written long enough ago (`flush.ms`), and brings the watermark after.
-    pub(crate) fn flush_if_due(&self, older_than_ms: i64) -> Result<()> {
+    /// Makes durable what was written (`flush.ms`).
+    pub(crate) fn flush_written(&self) -> Result<()> {
         let Some(opened) = self.used() else { return Ok(()) };
-        if opened.is_untouched_and_clean().0 || older_than_ms == i64::MAX {
+        if opened.is_untouched_and_clean().0 {
             return Ok(());
         }
         let end = opened.published.number(|view| view.log_end_offset);
         opened.reach(end)
+    }
+
+    /// Brings the watermark up to what is durable, when appends stopped before it was due.
+    pub(crate) fn bring_watermark(&self, now: Timestamp) -> Result<()> {
+        // With the writer held nothing is cut: the mark may lag, it never leads.
+        self.if_writing(|_, opened| {
+            let view = opened.published.view();
+            let mark = Mark { tip: view.tip, durable_end: view.log_end_offset };
+            let mut ledger = opened.ledger();
+            let reached = (mark.tip.base_offset, mark.tip.bytes, mark.durable_end);
+            let lags = ledger
+                .slot()
+                .is_some_and(|slot| (slot.base_offset, slot.point, slot.durable_end) < reached);
+            if lags && view.durable_end >= view.log_end_offset {
+                ledger.note_durable(mark, now);
+            }
+            Ok(())
+        })
+    }
+
+    /// What Kafka's checkpoint files are to say, if the log was written to in this opening.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        let opened = self.used().filter(|opened| !opened.is_untouched_and_clean().0)?;
+        let view = opened.published.view();
+        let ledger = opened.ledger();
+        let unsealed =
+            view.segments.iter().find(|segment| !ledger.is_sealed(segment.base_offset()));
+        let recovery_point = unsealed.map_or(view.log_start_offset, |s| s.base_offset());
+        Some(Standing { recovery_point, ..Standing::of(&view) })
+    }
+
+    /// Closes the log; the answer is what the checkpoint files are to say of it then.
+    pub(crate) fn close_standing(&self) -> Result<Option<Standing>> {
+        let written = self.used().filter(|opened| !opened.is_untouched_and_clean().0);
+        self.close()?;
+        Ok(written.map(|opened| Standing::of(&opened.published.view())))
+    }
+
+    /// Carries out what the opening of a log owes that was not closed, so that it can be closed.
+    pub(crate) fn finish_opening(&self) -> Result<()> {
+        let opened = self.opened()?;
+        if opened.is_untouched_and_clean() == (true, false) {
+            opened.with_writer(|_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// Closes a log whose files are about to go: nothing is written any more, and whoever uses it
+    /// is told that it is closed.
+    pub(crate) fn abandon(&self) {
+        let opened = self.used();
+        self.set_closed();
+        let Some(opened) = opened else { return };
+        // After the append and the sync that are under way there is none.
+        let _ = opened.take_writer();
+        let _ = opened.group.cut(|| {
+            opened.poison(&Error::Closed);
+            Ok((opened.group.durable_end(), ()))
+        });
     }
 
     /// Runs `work` if the log was written to in this opening.

@@ -48,6 +48,7 @@ pub(crate) use context::{Context, Gate, KafkaSays, Signal, Surroundings, Waited}
 pub use fetch::{FetchOptions, Isolation};
 pub use fetched::Fetched;
 pub use handle::{Log, SegmentInfo};
+pub(crate) use housekeeping::Standing;
 pub use lookup::TimestampedOffset;
 pub(crate) use origin::Origin;
 pub(crate) use settings::Settings;

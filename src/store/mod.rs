@@ -1,11 +1,38 @@
-//! A log directory.
+//! A log directory: topics and their partitions, the files at its top, and what has to be done now
+//! and then. [`Store`] is the handle of it.
 
+mod catalog;
 mod checked_text;
-pub(crate) mod checkpoint;
-pub(crate) mod clean_shutdown;
-pub(crate) mod meta_properties;
-pub(crate) mod owner;
+mod checkpoint;
+mod checkpoints;
+mod clean_shutdown;
+mod close;
+mod directory;
+mod found;
+mod handle;
+mod housekeeping;
+mod meta_properties;
+mod names;
+mod options;
+mod owner;
 mod properties;
-pub(crate) mod topics;
+mod random;
+mod shared;
+mod topic;
+mod topics;
 
-pub(crate) use checked_text::TextError;
+use checked_text::TextError;
+pub use handle::Store;
+pub use options::StoreOptions;
+pub use topic::{Topic, TopicOptions};
+
+/// What is locked while a store is open for writing; never removed.
+const LOCK: &str = ".lock";
+/// Who has the store open, or had.
+const OWNER: &str = "strandline.owner";
+/// The topics, with what their directories cannot say.
+const TOPICS: &str = "strandline.topics";
+/// It stands only while every log is closed.
+const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+/// To which cluster and broker a directory belongs.
+const META_PROPERTIES: &str = "meta.properties";

@@ -20,8 +20,8 @@ use std::fmt::Write;
 use super::checked_text::{self, Escaped, Line, TextError};
 use crate::log::TopicId;
 
-/// The most partitions that a topic can have.
-const MOST_PARTITIONS: u32 = i32::MAX as u32;
+/// The most partitions that a topic can have: a bound on what a few bytes in the file can ask for.
+pub(super) const MOST_PARTITIONS: u32 = 100_000;
 
 /// A topic.
 #[derive(Clone, Debug, PartialEq, Eq)]

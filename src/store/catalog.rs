@@ -1,0 +1,193 @@
+//! The topics of a store: what `strandline.topics` says of them, and what their directories say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::found::{Found, OwnerFile, TopicsFile};
+use super::names;
+use super::topics::{self, TopicEntry, TopicState};
+use crate::fs::Dir;
+use crate::log::{LogConfig, TopicId};
+
+/// All topics, by name.
+#[derive(Debug, Default)]
+pub(super) struct Catalog {
+    topics: BTreeMap<String, Known>,
+    /// Whether what was being made when the store was last used is still to be finished. Until
+    /// then it is shown as if it were.
+    planned: bool,
+    /// A `strandline.topics` that could not be read and is to be kept aside.
+    pub(super) damaged: Option<Vec<u8>>,
+}
+
+/// A topic.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    /// Its lines in `strandline.topics`; none if it is known from its directories alone.
+    pub(super) entry: Option<TopicEntry>,
+    pub(super) config: LogConfig,
+    /// Partitions that had a directory when the store was opened.
+    directories: BTreeSet<u32>,
+}
+
+impl Known {
+    /// A topic that is being made.
+    pub(super) fn new(entry: TopicEntry, config: LogConfig) -> Known {
+        Known { entry: Some(entry), config, directories: BTreeSet::new() }
+    }
+
+    pub(super) fn id(&self) -> Option<TopicId> {
+        self.entry.as_ref().map(|entry| entry.id)
+    }
+
+    pub(super) fn state(&self) -> TopicState {
+        self.entry.as_ref().map_or(TopicState::Live, |entry| entry.state)
+    }
+
+    /// The numbers of its partitions, in order.
+    pub(super) fn numbers(&self) -> BTreeSet<u32> {
+        let count = self.entry.as_ref().map_or(0, |entry| entry.partitions);
+        (0..count).chain(self.directories.iter().copied()).collect()
+    }
+
+    pub(super) fn delete_delay_ms(&self) -> i64 {
+        self.config.settings().file_delete_delay_ms
+    }
+
+    pub(super) fn has(&self, partition: u32) -> bool {
+        let count = self.entry.as_ref().map_or(0, |entry| entry.partitions);
+        partition < count || self.directories.contains(&partition)
+    }
+}
+
+impl Catalog {
+    /// What was found; `root` and `warnings` for what is strange about it.
+    pub(super) fn of(found: &mut Found, root: &Dir, read_only: bool) -> Catalog {
+        let mut catalog = Catalog { planned: !read_only, ..Catalog::default() };
+        let file = std::mem::replace(&mut found.topics, TopicsFile::Missing);
+        let mut left = found.partitions.clone();
+        let has_file = !matches!(file, TopicsFile::Missing);
+        let is_ours = found.checkpoints.opening.is_some();
+        match file {
+            TopicsFile::Missing => {}
+            TopicsFile::Damaged(bytes) => catalog.damaged = Some(bytes),
+            TopicsFile::Read(entries) => {
+                for entry in entries {
+                    let directories = left.remove(&entry.name).unwrap_or_default();
+                    catalog.add(entry, directories, root, &mut found.warnings);
+                }
+            }
+        }
+        let owned = is_ours || !matches!(found.owner, OwnerFile::Missing);
+        let lost = catalog.damaged.is_none() && (has_file || owned);
+        if let Some(first) = left.keys().next().filter(|_| lost) {
+            let (path, others) = (root.path().display(), left.len() - 1);
+            let warning = format!(
+                "{path}: strandline.topics does not have {first} and {others} other topics, whose \
+                 directories are there: they have default settings"
+            );
+            found.warnings.push(warning);
+        }
+        for (name, directories) in left {
+            let known = Known { entry: None, config: LogConfig::new(), directories };
+            catalog.topics.insert(name, known);
+        }
+        catalog
+    }
+
+    fn add(
+        &mut self,
+        entry: TopicEntry,
+        directories: BTreeSet<u32>,
+        root: &Dir,
+        warnings: &mut Vec<String>,
+    ) {
+        let mut warn = |why: String| {
+            warnings.push(format!("{}: topic {}: {why}", root.path().display(), entry.name));
+        };
+        let mut config = LogConfig::new();
+        for (name, value) in &entry.config {
+            if let Err(error) = config.set(name, value) {
+                warn(format!("{error}; the default is used"));
+            }
+        }
+        if let Err(error) = config.check() {
+            warn(error.to_string());
+        }
+        let missing = (0..entry.partitions).find(|number| !directories.contains(number));
+        if let Some(missing) = missing.filter(|_| entry.state == TopicState::Live) {
+            let dir = names::partition_dir(&entry.name, missing);
+            warn(format!("the directory {dir} is missing"));
+        }
+        let name = entry.name.clone();
+        self.topics.insert(name, Known { entry: Some(entry), config, directories });
+    }
+
+    /// A topic that a caller may see.
+    pub(super) fn get(&self, name: &str) -> Option<&Known> {
+        self.topics.get(name).filter(|known| self.is_visible(known))
+    }
+
+    /// All topics that a caller may see, by name.
+    pub(super) fn visible(&self) -> impl Iterator<Item = (&String, &Known)> {
+        self.topics.iter().filter(|(_, known)| self.is_visible(known))
+    }
+
+    fn is_visible(&self, known: &Known) -> bool {
+        match known.state() {
+            TopicState::Live => true,
+            TopicState::Creating => self.planned,
+            TopicState::Deleting => false,
+        }
+    }
+
+    /// Each visible topic's id.
+    pub(super) fn ids(&self) -> BTreeMap<String, Option<TopicId>> {
+        self.visible().map(|(name, known)| (name.clone(), known.id())).collect()
+    }
+
+    /// A topic in whatever state.
+    pub(super) fn any(&self, name: &str) -> Option<&Known> {
+        self.topics.get(name)
+    }
+
+    /// All topics in whatever state.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&String, &Known)> {
+        self.topics.iter()
+    }
+
+    /// What was left unfinished is finished.
+    pub(super) fn applied(&mut self) {
+        self.planned = false;
+    }
+
+    pub(super) fn insert(&mut self, name: &str, known: Known) {
+        self.topics.insert(name.to_owned(), known);
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        self.topics.remove(name);
+    }
+
+    pub(super) fn set_state(&mut self, name: &str, state: TopicState) {
+        let entry = self.topics.get_mut(name).and_then(|known| known.entry.as_mut());
+        if let Some(entry) = entry {
+            entry.state = state;
+        }
+    }
+
+    /// The topics that were left in `state`.
+    pub(super) fn entries_in(&self, state: TopicState) -> Vec<TopicEntry> {
+        let entries = self.topics.values().filter_map(|known| known.entry.as_ref());
+        entries.filter(|entry| entry.state == state).cloned().collect()
+    }
+
+    /// The bytes of `strandline.topics`, each topic in the state that `state` makes of its own.
+    pub(super) fn encode(&self, state: impl Fn(TopicState) -> Option<TopicState>) -> Vec<u8> {
+        let entries = self.topics.values().filter_map(|known| known.entry.as_ref());
+        let entries = entries.filter_map(|entry| {
+            let state = state(entry.state)?;
+            Some(TopicEntry { state, ..entry.clone() })
+        });
+        topics::encode(&entries.collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,133 @@
+//! Kafka's three offset checkpoints of a log directory, kept up to date.
+//!
+//! | file | Kafka writes it every |
+//! |------|-----------------------|
+//! | `recovery-point-offset-checkpoint` | `log.flush.offset.checkpoint.interval.ms` |
+//! | `log-start-offset-checkpoint`      | `log.flush.start.offset.checkpoint.interval.ms` |
+//! | `replication-offset-checkpoint`    | `replica.high.watermark.checkpoint.interval.ms` |
+//!
+//! Lines of partitions that were not written to stay as they are. The recovery point of a log is at
+//! most the end of its last sealed segment, unless the log was closed.
+
+use std::collections::BTreeMap;
+
+use super::checkpoint::{self, CheckpointError, OPENING_TOPIC, PartitionOffset};
+use super::found::warning;
+use crate::error::{Error, Result};
+use crate::fs::Dir;
+use crate::log::{KafkaSays, Standing};
+use crate::record::Offset;
+
+/// The files.
+pub(super) const FILES: [&str; 3] = [
+    "recovery-point-offset-checkpoint",
+    "log-start-offset-checkpoint",
+    "replication-offset-checkpoint",
+];
+
+/// One of the files, by its place among [`FILES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum File {
+    RecoveryPoint = 0,
+    LogStart = 1,
+    HighWatermark = 2,
+}
+
+/// What the files say, and are to say.
+#[derive(Debug, Default)]
+pub(super) struct Checkpoints {
+    /// The number on our line: nobody else has written since.
+    pub(super) opening: Option<i32>,
+    /// Whether Kafka's marker stood.
+    pub(super) stopped_cleanly: bool,
+    lines: [BTreeMap<(String, u32), Offset>; 3],
+    /// What stands in the files, as far as it is known.
+    written: [Option<Vec<u8>>; 3],
+}
+
+impl Checkpoints {
+    /// What these bytes say. What is damaged says nothing, as in Kafka.
+    pub(super) fn of(files: [Option<Vec<u8>>; 3], root: &Dir, warnings: &mut Vec<String>) -> Self {
+        let mut checkpoints = Checkpoints::default();
+        for (at, bytes) in files.into_iter().enumerate() {
+            let Some(bytes) = bytes else { continue };
+            match checkpoint::decode(&bytes) {
+                Ok(entries) => checkpoints.take(at, entries),
+                Err(error) => {
+                    let what = match error {
+                        CheckpointError::UnsupportedVersion(_) => "not read",
+                        _ => "counts as empty",
+                    };
+                    warnings.push(warning(root, FILES[at], format!("{error}; {what}")));
+                }
+            }
+            checkpoints.written[at] = Some(bytes);
+        }
+        checkpoints
+    }
+
+    fn take(&mut self, at: usize, entries: Vec<PartitionOffset>) {
+        if at == File::HighWatermark as usize {
+            self.opening = checkpoint::opening_number(&entries);
+        }
+        for PartitionOffset { topic, partition, offset } in entries {
+            if topic != OPENING_TOPIC {
+                self.lines[at].insert((topic, partition.unsigned_abs()), offset);
+            }
+        }
+    }
+
+    /// What they say of one log.
+    pub(super) fn of_log(&self, topic: &str, partition: u32) -> KafkaSays {
+        let key = (topic.to_owned(), partition);
+        let line = |file: File| self.lines[file as usize].get(&key).copied();
+        KafkaSays {
+            recovery_point: line(File::RecoveryPoint),
+            log_start: line(File::LogStart),
+            stopped_cleanly: self.stopped_cleanly,
+        }
+    }
+
+    /// Notes how a log stands.
+    pub(super) fn note(&mut self, topic: &str, partition: u32, standing: &Standing) {
+        let key = || (topic.to_owned(), partition);
+        self.lines[File::RecoveryPoint as usize].insert(key(), standing.recovery_point);
+        self.lines[File::HighWatermark as usize].insert(key(), standing.high_watermark);
+        let log_starts = &mut self.lines[File::LogStart as usize];
+        match standing.log_start {
+            Some(offset) => _ = log_starts.insert(key(), offset),
+            None => _ = log_starts.remove(&key()),
+        }
+    }
+
+    /// Forgets all partitions of a topic.
+    pub(super) fn forget(&mut self, topic: &str) {
+        for lines in &mut self.lines {
+            lines.retain(|(of, _), _| of != topic);
+        }
+    }
+
+    /// Writes a file, if it does not say that already.
+    pub(super) fn write(&mut self, root: &Dir, file: File) -> Result<()> {
+        let at = file as usize;
+        let entry = |((topic, partition), offset): (&(String, u32), &Offset)| PartitionOffset {
+            topic: topic.clone(),
+            partition: *partition as i32,
+            offset: *offset,
+        };
+        let mut entries: Vec<_> = self.lines[at].iter().map(entry).collect();
+        if file == File::HighWatermark {
+            entries.extend(self.opening.map(PartitionOffset::opening));
+        }
+        let bytes = checkpoint::encode(&entries);
+        if self.written[at].as_ref() == Some(&bytes) {
+            return Ok(());
+        }
+        // After a failure either may stand there.
+        self.written[at] = None;
+        let replaced = root.replace_small(FILES[at], &bytes);
+        replaced.map_err(|error| Error::io("write", root.path().join(FILES[at]), error))?;
+        self.written[at] = Some(bytes);
+        Ok(())
+    }
+}

@@ -1,0 +1,116 @@
+//! Closing a store: its logs, then Kafka's checkpoints, last the marker of a clean stop.
+
+use std::collections::BTreeMap;
+
+use super::checkpoints::File;
+use super::directory::locked;
+use super::shared::Core;
+use crate::error::{Error, Result};
+use crate::log::Log;
+
+/// What becomes of a store while it is closed.
+#[derive(Debug, Default)]
+struct Outcome {
+    /// The first error of a log that was in use.
+    error: Option<Error>,
+    /// Whether a log stays that is not closed.
+    unfinished: bool,
+}
+
+impl Core {
+    /// Closes the store; a second time there is nothing to do. The housekeeper has ended.
+    pub(super) fn close(&self) -> Result<()> {
+        // What is under way ends first, and nothing begins any more.
+        let _schedule = locked(&self.schedule);
+        let _changing = locked(&self.changing);
+        let open = {
+            let mut logs = locked(&self.logs);
+            if std::mem::replace(&mut logs.closed, true) {
+                return Ok(());
+            }
+            std::mem::take(&mut logs.open)
+        };
+        let closed = self.close_logs(open);
+        self.directory.unlock();
+        closed
+    }
+
+    fn close_logs(&self, open: BTreeMap<(String, u32), Log>) -> Result<()> {
+        let mut outcome = Outcome::default();
+        let has_written = !self.directory.read_only && self.surroundings.gate.is_passed();
+        for log in open.values() {
+            if has_written && self.directory.checkpoints().stopped_cleanly {
+                // Those that were not written to are as clean as they were.
+                self.close_log(log, &mut outcome);
+            } else if has_written {
+                self.finish_log(log, &mut outcome);
+                self.close_log(log, &mut outcome);
+            } else {
+                self.close_log(log, &mut outcome);
+            }
+        }
+        if has_written {
+            self.close_unused(&open, &mut outcome);
+            let written = self.finish(&outcome);
+            outcome.error = outcome.error.or(written.err());
+        }
+        outcome.error.map_or(Ok(()), Err)
+    }
+
+    /// Without a marker at the opening any log may be torn: all are looked at.
+    fn close_unused(&self, used: &BTreeMap<(String, u32), Log>, outcome: &mut Outcome) {
+        if self.directory.checkpoints().stopped_cleanly {
+            return;
+        }
+        for (topic, partition) in self.all_partitions() {
+            if used.contains_key(&(topic.clone(), partition)) {
+                continue;
+            }
+            match self.unused_log(&topic, partition) {
+                Ok(log) => {
+                    self.finish_log(&log, outcome);
+                    self.close_log(&log, outcome);
+                }
+                Err(error) => {
+                    self.directory.warn(format!("{topic}-{partition}: {error}"));
+                    outcome.unfinished = true;
+                }
+            }
+        }
+    }
+
+    /// Carries out what the opening of a log owes. That it cannot be is no error of this program:
+    /// the log stays as it is, and the store is not cleanly closed.
+    fn finish_log(&self, log: &Log, outcome: &mut Outcome) {
+        if let Err(error) = log.finish_opening() {
+            let (topic, partition) = (log.topic(), log.partition());
+            self.directory.warn(format!("{topic}-{partition}: {error}"));
+            outcome.unfinished = true;
+        }
+    }
+
+    fn close_log(&self, log: &Log, outcome: &mut Outcome) {
+        match log.close_standing() {
+            Ok(Some(standing)) => {
+                self.directory.checkpoints().note(log.topic(), log.partition(), &standing);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                outcome.unfinished = true;
+                outcome.error.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Checkpoints, and the marker if every log is closed.
+    fn finish(&self, outcome: &Outcome) -> Result<()> {
+        self.directory.check_lock()?;
+        {
+            let mut checkpoints = self.directory.checkpoints();
+            for file in [File::RecoveryPoint, File::LogStart, File::HighWatermark] {
+                checkpoints.write(&self.directory.root, file)?;
+            }
+        }
+        if outcome.unfinished { Ok(()) } else { self.directory.write_marker() }
+    }
+}

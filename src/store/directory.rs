@@ -1,0 +1,371 @@
+//! A log directory in use: its lock, its small files, and the directories of its partitions.
+//!
+//! Nothing here takes a lock of a log, so that a log's first write may call it.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::catalog::{Catalog, Known};
+use super::checkpoints::{Checkpoints, File};
+use super::found::{Found, OwnerFile};
+use super::names::{self, DirName};
+use super::owner::{BootId, Owner};
+use super::topics::{TopicEntry, TopicState};
+use super::{CLEAN_SHUTDOWN, LOCK, OWNER, TOPICS, clean_shutdown, random};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::fs::{self, Dir, Kind, Lock};
+use crate::log::{fill_directory, partition_metadata};
+use crate::record::Timestamp;
+
+/// Where a `strandline.topics` goes that could not be read.
+const DAMAGED_TOPICS: &str = "strandline.topics.damaged";
+/// The delay of Kafka's broker, for directories whose topic is not known any more.
+const DELETE_DELAY_MS: i64 = 60_000;
+/// The most warnings that are kept.
+const MOST_WARNINGS: usize = 100;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Directory {
+    pub(super) root: Dir,
+    pub(super) read_only: bool,
+    clock: Clock,
+    lock: Mutex<Option<Lock>>,
+    owner: Mutex<Owned>,
+    catalog: Mutex<Catalog>,
+    checkpoints: Mutex<Checkpoints>,
+    doomed: Mutex<Vec<Doomed>>,
+    warnings: Mutex<Vec<String>>,
+}
+
+/// What `strandline.owner` is to say.
+#[derive(Debug)]
+struct Owned {
+    owner: Owner,
+    /// There was no room for it yet.
+    is_owed: bool,
+}
+
+/// A directory that waits to be removed.
+#[derive(Debug)]
+struct Doomed {
+    name: String,
+    due: Timestamp,
+}
+
+impl Directory {
+    /// Takes what was found into use; `lock` if it is to be written to.
+    pub(super) fn new(root: Dir, lock: Option<Lock>, mut found: Found, clock: Clock) -> Self {
+        let catalog = Catalog::of(&mut found, &root, lock.is_none());
+        let owner = owner_of(&found);
+        let due = clock.now_ms().saturating_add(DELETE_DELAY_MS);
+        let doomed = found.deleted.into_iter().map(|name| Doomed { name, due });
+        Directory {
+            root,
+            read_only: lock.is_none(),
+            clock,
+            lock: Mutex::new(lock),
+            owner: Mutex::new(Owned { owner, is_owed: true }),
+            catalog: Mutex::new(catalog),
+            checkpoints: Mutex::new(found.checkpoints),
+            doomed: Mutex::new(doomed.collect()),
+            warnings: Mutex::new(found.warnings),
+        }
+    }
+
+    /// Shows what a read-only store finds now.
+    pub(super) fn refresh(&self) -> Result<()> {
+        let mut found = Found::read(&self.root)?;
+        let catalog = Catalog::of(&mut found, &self.root, true);
+        *self.catalog() = catalog;
+        *self.checkpoints() = found.checkpoints;
+        *locked(&self.warnings) = found.warnings;
+        Ok(())
+    }
+
+    /// Tells who has the store. For lack of room that waits until the first write.
+    pub(super) fn claim(&self) -> Result<()> {
+        let lacks_room = |error: &Error| match error {
+            Error::Io { source, .. } => {
+                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+            }
+            _ => false,
+        };
+        match self.write_owner() {
+            Err(error) if lacks_room(&error) => Ok(()),
+            written => written,
+        }
+    }
+
+    fn write_owner(&self) -> Result<()> {
+        let mut owned = locked(&self.owner);
+        if owned.is_owed {
+            let written = self.root.replace_small(OWNER, &owned.owner.encode());
+            written.map_err(|error| self.io("write", OWNER, error))?;
+            owned.is_owed = false;
+        }
+        Ok(())
+    }
+
+    pub(super) fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        locked(&self.catalog)
+    }
+
+    pub(super) fn checkpoints(&self) -> MutexGuard<'_, Checkpoints> {
+        locked(&self.checkpoints)
+    }
+
+    pub(super) fn warn(&self, warning: String) {
+        let mut warnings = locked(&self.warnings);
+        if warnings.len() < MOST_WARNINGS && !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
+    }
+
+    pub(super) fn warnings(&self) -> Vec<String> {
+        locked(&self.warnings).clone()
+    }
+
+    /// Lets go of the lock.
+    pub(super) fn unlock(&self) {
+        *locked(&self.lock) = None;
+    }
+
+    /// Whether the directory is still ours alone.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`, `Io`; `Locked` if somebody removed the lock file by hand: then another process may
+    /// have the store as well, and nothing may be written any more.
+    pub(super) fn check_lock(&self) -> Result<()> {
+        let lock = locked(&self.lock);
+        let lock = lock.as_ref().ok_or(Error::Closed)?;
+        if lock.is_still_named().map_err(|error| self.io("look at", LOCK, error))? {
+            return Ok(());
+        }
+        Err(Error::Locked { path: self.root.path().to_path_buf(), pid: None })
+    }
+
+    /// What is owed before the first write to any log: owner, opening line, marker, topics that were
+    /// left half made or half deleted. The answer is the opening number. Each step can be repeated.
+    pub(super) fn apply(&self) -> Result<i32> {
+        self.check_lock()?;
+        self.write_owner()?;
+        let opening = {
+            let mut checkpoints = self.checkpoints();
+            let opening = *checkpoints.opening.get_or_insert_with(random::opening_number);
+            checkpoints.write(&self.root, File::HighWatermark)?;
+            opening
+        };
+        self.remove_marker()?;
+        self.finish_topics(opening)?;
+        self.catalog().applied();
+        Ok(opening)
+    }
+
+    fn remove_marker(&self) -> Result<()> {
+        match self.root.remove(CLEAN_SHUTDOWN) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.io("remove", CLEAN_SHUTDOWN, error)),
+            Ok(()) => self.sync(),
+        }
+    }
+
+    /// Tells Kafka, and the next opening, that every log was closed.
+    pub(super) fn write_marker(&self) -> Result<()> {
+        let epoch = locked(&self.owner).owner.broker_epoch;
+        let written = self.root.replace_small(CLEAN_SHUTDOWN, &clean_shutdown::encode(epoch));
+        written.map_err(|error| self.io("write", CLEAN_SHUTDOWN, error))
+    }
+
+    fn finish_topics(&self, opening: i32) -> Result<()> {
+        let creating = self.catalog().entries_in(TopicState::Creating);
+        let deleting = self.catalog().entries_in(TopicState::Deleting);
+        for entry in &creating {
+            self.make_partitions(entry, opening)?;
+        }
+        for entry in &deleting {
+            self.doom_partitions(entry)?;
+        }
+        if creating.is_empty() && deleting.is_empty() {
+            return Ok(());
+        }
+        self.persist_as(|state| match state {
+            TopicState::Creating | TopicState::Live => Some(TopicState::Live),
+            TopicState::Deleting => None,
+        })?;
+        let mut catalog = self.catalog();
+        for entry in &creating {
+            catalog.set_state(&entry.name, TopicState::Live);
+        }
+        for entry in &deleting {
+            catalog.remove(&entry.name);
+        }
+        Ok(())
+    }
+
+    /// Writes `strandline.topics`.
+    pub(super) fn persist(&self) -> Result<()> {
+        self.persist_as(Some)
+    }
+
+    /// Writes it with each topic in the state that `state` makes of its own, or without it.
+    fn persist_as(&self, state: impl Fn(TopicState) -> Option<TopicState>) -> Result<()> {
+        let (bytes, damaged) = {
+            let catalog = self.catalog();
+            (catalog.encode(state), catalog.damaged.clone())
+        };
+        if let Some(damaged) = damaged {
+            let kept = self.root.replace_small(DAMAGED_TOPICS, &damaged);
+            kept.map_err(|error| self.io("write", DAMAGED_TOPICS, error))?;
+        }
+        let written = self.root.replace_small(TOPICS, &bytes);
+        written.map_err(|error| self.io("write", TOPICS, error))?;
+        self.catalog().damaged = None;
+        Ok(())
+    }
+
+    /// Makes the partitions of a topic that are not there: each is filled under another name, and
+    /// gets its own once it is whole. They survive a loss of power when this returns.
+    pub(super) fn make_partitions(&self, entry: &TopicEntry, opening: i32) -> Result<()> {
+        let there = self.directories()?;
+        for number in 0..entry.partitions {
+            let name = names::partition_dir(&entry.name, number);
+            if there.contains(&name) {
+                continue;
+            }
+            if self.root.child(&name).exists().map_err(|error| self.io("look at", &name, error))? {
+                // The file system takes two names for one: another topic has the directory.
+                return Err(Error::Exists(format!("a directory that is called like {name}")));
+            }
+            self.make_partition(entry, number, opening)?;
+        }
+        self.sync()
+    }
+
+    fn make_partition(&self, entry: &TopicEntry, number: u32, opening: i32) -> Result<()> {
+        let name = names::partition_dir(&entry.name, number);
+        let unfinished = names::deleted_dir(&entry.name, number, random::bits());
+        let made = self.root.create_dir(&unfinished);
+        made.map_err(|error| self.io("create", &unfinished, error))?;
+        let child = self.root.child(&unfinished);
+        let filled = fill_directory(&child, Some(entry.id), number as i32, opening);
+        let renamed = filled.and_then(|()| {
+            let renamed = self.root.rename(&unfinished, &name);
+            renamed.map_err(|error| self.io("rename", &unfinished, error))
+        });
+        if renamed.is_err() {
+            locked(&self.doomed).push(Doomed { name: unfinished, due: Timestamp::MIN });
+        }
+        renamed
+    }
+
+    /// Renames the directories of a topic's partitions, so that they are partitions no more, and
+    /// queues them to be removed. It is durable when this returns. A directory that says it is of
+    /// another topic, one made since under the same name, stays.
+    pub(super) fn doom_partitions(&self, entry: &TopicEntry) -> Result<()> {
+        let delay = self.catalog().any(&entry.name).map_or(DELETE_DELAY_MS, Known::delete_delay_ms);
+        let due = self.clock.now_ms().saturating_add(delay);
+        for name in self.directories()? {
+            let DirName::Partition(topic, number) = names::parse(&name) else { continue };
+            let child = self.root.child(&name);
+            if topic != entry.name || read_topic_id(&child)?.is_some_and(|id| id != entry.id) {
+                continue;
+            }
+            let to = names::deleted_dir(topic, number, random::bits());
+            let renamed = self.root.rename(&name, &to);
+            renamed.map_err(|error| self.io("rename", &name, error))?;
+            locked(&self.doomed).push(Doomed { name: to, due });
+        }
+        self.sync()
+    }
+
+    fn directories(&self) -> Result<BTreeSet<String>> {
+        let entries = self.root.list();
+        let entries = entries.map_err(|error| Error::io("list", self.root.path(), error))?;
+        let directories = entries.into_iter().filter(|entry| entry.kind == Kind::Dir);
+        Ok(directories.map(|entry| entry.name).collect())
+    }
+
+    /// Removes directories that are due. What fails is tried again.
+    pub(super) fn remove_due(&self, now: Timestamp) -> Result<()> {
+        let (due, later) = {
+            let mut doomed = locked(&self.doomed);
+            std::mem::take(&mut *doomed).into_iter().partition(|one: &Doomed| one.due <= now)
+        };
+        *locked(&self.doomed) = later;
+        let mut first_error = None;
+        for one in due {
+            if let Err(error) = remove_whole(&self.root, &one.name, 0) {
+                let path = self.root.path().join(&one.name);
+                first_error.get_or_insert(Error::io("remove", path, error));
+                locked(&self.doomed).push(one);
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.root.sync().map_err(|error| Error::io("sync", self.root.path(), error))
+    }
+
+    pub(super) fn io(&self, doing: &'static str, name: &str, error: std::io::Error) -> Error {
+        Error::io(doing, self.root.path().join(name), error)
+    }
+}
+
+/// Directories in one that waits to be removed, deeper than anybody makes them.
+const MOST_DEPTH: usize = 8;
+
+/// Removes a directory with all that is in it; that it is gone already is fine.
+fn remove_whole(parent: &Dir, name: &str, depth: usize) -> std::io::Result<()> {
+    let dir = parent.child(name);
+    let entries = match dir.list() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        listed => listed?,
+    };
+    for entry in entries {
+        match entry.kind {
+            Kind::Dir if depth < MOST_DEPTH => remove_whole(&dir, &entry.name, depth + 1)?,
+            _ => dir.remove(&entry.name)?,
+        }
+    }
+    parent.remove_dir(name)
+}
+
+/// The topic that a partition's directory says it is of. What cannot be understood says nothing.
+pub(super) fn read_topic_id(dir: &Dir) -> Result<Option<crate::log::TopicId>> {
+    let name = crate::log::PARTITION_METADATA;
+    match dir.read_small(name, 4096) {
+        Err(error) if error.kind() == ErrorKind::InvalidData => Ok(None),
+        Err(error) => Err(Error::io("read", dir.path().join(name), error)),
+        Ok(bytes) => Ok(bytes.and_then(|bytes| partition_metadata::decode(&bytes).ok())),
+    }
+}
+
+/// Who we are, with the broker epoch that is to be handed back.
+fn owner_of(found: &Found) -> Owner {
+    let broker_epoch = match (&found.marker, &found.owner) {
+        (Some(epoch), _) => *epoch,
+        // Kafka was here since, and did not stop in order.
+        (None, _) if found.checkpoints.opening.is_none() => None,
+        (None, OwnerFile::Read(owner)) => owner.broker_epoch,
+        (None, _) => None,
+    };
+    Owner { pid: std::process::id(), boot_id: fs::boot_id().map(BootId), broker_epoch }
+}
+
+/// Whether the machine has booted since somebody opened the store.
+pub(super) fn booted_since(found: &Found) -> bool {
+    match (&found.owner, fs::boot_id()) {
+        (OwnerFile::Read(Owner { boot_id: Some(then), .. }), Some(now)) => then.0 != now,
+        _ => false,
+    }
+}
+
+/// Every change under these locks is whole before anything can panic, so what a panic left is used.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,174 @@
+//! What a log directory holds, read without a write: names and small files, no partition.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+
+use super::checkpoints::{Checkpoints, FILES};
+use super::clean_shutdown;
+use super::names::{self, DirName};
+use super::owner::Owner;
+use super::topics::{self, TopicEntry};
+use super::{CLEAN_SHUTDOWN, META_PROPERTIES, OWNER, TOPICS, TextError};
+use crate::error::{Error, Result};
+use crate::fs::{Dir, Kind};
+
+/// The most that is read of `strandline.topics` and of each checkpoint: a hundred thousand
+/// partitions with the longest names have less.
+const MOST_BYTES: u64 = 64 << 20;
+/// The most that is read of files that are a few lines long.
+const MOST_SMALL_BYTES: u64 = 64 << 10;
+
+/// What is there.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Topics that have directories, and the numbers of their partitions.
+    pub(super) partitions: BTreeMap<String, BTreeSet<u32>>,
+    /// Directories that wait to be removed.
+    pub(super) deleted: Vec<String>,
+    pub(super) topics: TopicsFile,
+    pub(super) owner: OwnerFile,
+    pub(super) checkpoints: Checkpoints,
+    /// Kafka's marker of a clean stop, if it stands, and the broker epoch in it.
+    pub(super) marker: Option<Option<i64>>,
+    /// Whether there is something that Kafka makes.
+    has_kafka_files: bool,
+    pub(super) warnings: Vec<String>,
+}
+
+/// `strandline.topics`.
+#[derive(Debug)]
+pub(super) enum TopicsFile {
+    Missing,
+    Read(Vec<TopicEntry>),
+    /// What it holds instead.
+    Damaged(Vec<u8>),
+}
+
+/// `strandline.owner`.
+#[derive(Debug)]
+pub(super) enum OwnerFile {
+    Missing,
+    Read(Owner),
+    Damaged,
+}
+
+impl Found {
+    /// Looks at a log directory.
+    ///
+    /// # Errors
+    ///
+    /// `Io`; `Newer` if a later version of strandline wrote it. What is damaged is no error: it
+    /// counts as missing, with a warning.
+    pub(super) fn read(root: &Dir) -> Result<Found> {
+        let mut warnings = Vec::new();
+        let marker = read(root, CLEAN_SHUTDOWN, MOST_SMALL_BYTES, &mut warnings)?;
+        let topics = read_topics(root, &mut warnings)?;
+        let owner = read_owner(root, &mut warnings)?;
+        let mut files = [None, None, None];
+        for (at, name) in FILES.iter().enumerate() {
+            files[at] = read(root, name, MOST_BYTES, &mut warnings)?;
+        }
+        let has_checkpoints = files.iter().any(Option::is_some);
+        let mut checkpoints = Checkpoints::of(files, root, &mut warnings);
+        checkpoints.stopped_cleanly = marker.is_some();
+        let mut found = Found {
+            partitions: BTreeMap::new(),
+            deleted: Vec::new(),
+            topics,
+            owner,
+            checkpoints,
+            has_kafka_files: marker.is_some() || has_checkpoints,
+            marker: marker.map(|bytes| clean_shutdown::broker_epoch(&bytes)),
+            warnings,
+        };
+        found.list(root)?;
+        Ok(found)
+    }
+
+    fn list(&mut self, root: &Dir) -> Result<()> {
+        let entries = root.list().map_err(|error| Error::io("list", root.path(), error))?;
+        let mut foreign = Vec::new();
+        for entry in entries {
+            let name = names::parse(&entry.name);
+            match (entry.kind, name) {
+                (Kind::Dir, DirName::Partition(topic, number)) => {
+                    self.partitions.entry(topic.to_owned()).or_default().insert(number);
+                    self.has_kafka_files = true;
+                }
+                (Kind::Dir, DirName::Deleted) => {
+                    self.deleted.push(entry.name);
+                    self.has_kafka_files = true;
+                }
+                (Kind::Dir, DirName::Kafka) => self.has_kafka_files = true,
+                (Kind::Dir, DirName::Foreign) | (Kind::Other, DirName::Partition(..)) => {
+                    foreign.push(entry.name);
+                }
+                (Kind::File, _) => self.has_kafka_files |= entry.name == META_PROPERTIES,
+                (Kind::Other, _) => {}
+            }
+        }
+        if let Some(first) = foreign.first() {
+            let (path, others) = (root.path().display(), foreign.len() - 1);
+            self.warnings.push(format!(
+                "{path}: {first} and {others} more are no directories of partitions: left alone \
+                 (Kafka does not start beside such directories)"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether Kafka wrote the directory and strandline never did.
+    pub(super) fn is_only_kafkas(&self) -> bool {
+        let is_ours = self.checkpoints.opening.is_some()
+            || !matches!(self.owner, OwnerFile::Missing)
+            || !matches!(self.topics, TopicsFile::Missing);
+        self.has_kafka_files && !is_ours
+    }
+}
+
+/// A small file; one that is too long to be what it should counts as damaged.
+fn read(root: &Dir, name: &str, most: u64, warnings: &mut Vec<String>) -> Result<Option<Vec<u8>>> {
+    match root.read_small(name, most) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            warnings.push(warning(root, name, error));
+            Ok(Some(Vec::new()))
+        }
+        read => read.map_err(|error| Error::io("read", root.path().join(name), error)),
+    }
+}
+
+pub(super) fn warning(root: &Dir, name: &str, why: impl Display) -> String {
+    format!("{}: {why}", root.path().join(name).display())
+}
+
+fn newer(root: &Dir, name: &'static str, version: u32) -> Error {
+    Error::Newer { path: root.path().join(name), what: name, version: version.into() }
+}
+
+fn read_topics(root: &Dir, warnings: &mut Vec<String>) -> Result<TopicsFile> {
+    let Some(bytes) = read(root, TOPICS, MOST_BYTES, warnings)? else {
+        return Ok(TopicsFile::Missing);
+    };
+    let why = match topics::decode(&bytes) {
+        Err(TextError::Newer(version)) => return Err(newer(root, TOPICS, version)),
+        Err(error) => error.to_string(),
+        Ok(topics) => match topics.iter().find_map(|topic| names::check_topic(&topic.name).err()) {
+            None => return Ok(TopicsFile::Read(topics)),
+            Some(error) => error.to_string(),
+        },
+    };
+    let why = format!("{why}; topics are listed from their directories, with default settings");
+    warnings.push(warning(root, TOPICS, why));
+    Ok(TopicsFile::Damaged(bytes))
+}
+
+fn read_owner(root: &Dir, warnings: &mut Vec<String>) -> Result<OwnerFile> {
+    let bytes = read(root, OWNER, MOST_SMALL_BYTES, warnings)?;
+    match bytes.as_deref().map(Owner::decode) {
+        None => Ok(OwnerFile::Missing),
+        Some(Ok(owner)) => Ok(OwnerFile::Read(owner)),
+        Some(Err(TextError::Newer(version))) => Err(newer(root, OWNER, version)),
+        // No answer hangs on it, and it is replaced by the next opening: not worth a warning.
+        Some(Err(_)) => Ok(OwnerFile::Damaged),
+    }
+}

@@ -1,0 +1,206 @@
+//! The handle of a store.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use super::directory::locked;
+use super::options::StoreOptions;
+use super::shared::Core;
+use super::topic::{Topic, TopicOptions};
+use crate::error::{Error, Result};
+use crate::log::Log;
+use crate::record::Timestamp;
+
+/// A log directory: topics, their partitions, and what is done for them now and then.
+///
+/// Cheap to clone; all clones, in all threads, are the same store. Only one process can have it open
+/// for writing, any number can read it ([`StoreOptions::read_only`]).
+///
+/// Nothing is written to a partition before the first append to it. [`Store::close`] makes everything
+/// durable and leaves a directory that opens without a scan, here and in Kafka. A store that is
+/// dropped instead loses nothing that was acknowledged, but its logs are scanned when they are next
+/// used. Its directory stays locked until the last `Store`, [`Topic`] and [`Log`] of it is gone;
+/// housekeeping ends with the last `Store` and [`Topic`].
+///
+/// ```
+/// use strandline::{Batch, Durability, FetchOptions, Record, Store, TopicOptions};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("data");
+/// let store = Store::open(&path)?;
+/// let log = store.create_topic("events", TopicOptions::new())?.partition(0)?;
+/// log.append(Batch::of([Record::new().key("k").value("v")]), Durability::Synced)?;
+/// store.close()?;
+///
+/// let store = Store::options().read_only(true).open(&path)?;
+/// let fetched = store.log("events", 0)?.fetch(0, FetchOptions::new())?;
+/// assert_eq!(fetched.records().count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Held>);
+
+/// What goes with the last handle.
+#[derive(Debug)]
+struct Held {
+    core: Arc<Core>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Held {
+    /// Ends the housekeeper and waits until it has ended.
+    fn dismiss(&self) {
+        self.core.stop();
+        let keeper = locked(&self.keeper).take();
+        if let Some(keeper) = keeper
+            && keeper.join().is_err()
+        {
+            self.core.directory.warn("housekeeping ended by a panic".into());
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.dismiss();
+    }
+}
+
+impl Store {
+    /// Opens the store at `path`, and makes it if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreOptions::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Store> {
+        Store::options().open(path)
+    }
+
+    /// How to open one otherwise.
+    pub fn options() -> StoreOptions {
+        StoreOptions::default()
+    }
+
+    pub(super) fn new(core: Arc<Core>, keeper: Option<JoinHandle<()>>) -> Store {
+        Store(Arc::new(Held { core, keeper: Mutex::new(keeper) }))
+    }
+
+    pub(super) fn core(&self) -> &Core {
+        &self.0.core
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.core().directory.root.path()
+    }
+
+    /// Whether it was opened for reading alone.
+    pub fn is_read_only(&self) -> bool {
+        self.core().directory.read_only
+    }
+
+    /// Makes a topic. It is there, and survives a loss of power, when this returns.
+    ///
+    /// # Errors
+    ///
+    /// `Exists`; `Invalid` for a name, a setting or a number of partitions that cannot be, and for a
+    /// name that differs from another topic's in `.` and `_` alone; `ReadOnly`, `Closed`; `Io`: then
+    /// the same call goes on where it failed, and so does the next opening.
+    pub fn create_topic(&self, name: &str, options: TopicOptions) -> Result<Topic> {
+        self.core().create_topic(name, options.into_new())?;
+        self.topic(name)
+    }
+
+    /// A topic.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `Closed`, `Io`.
+    pub fn topic(&self, name: &str) -> Result<Topic> {
+        self.core().look_again()?;
+        Topic::of(self, name)
+    }
+
+    /// All topics, by name; Kafka's own (`__consumer_offsets` and the like) too.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`, `Io`.
+    pub fn topics(&self) -> Result<Vec<Topic>> {
+        self.core().look_again()?;
+        let names: Vec<String> = {
+            let catalog = self.core().directory.catalog();
+            catalog.visible().map(|(name, _)| name.clone()).collect()
+        };
+        let topics = names.iter().map(|name| Topic::of(self, name));
+        // One that was deleted meanwhile is left out.
+        topics.filter(|topic| !matches!(topic, Err(Error::NotFound(_)))).collect()
+    }
+
+    /// Deletes a topic with all its records. It is gone for good when this returns; its files go
+    /// after `file.delete.delay.ms`. Logs of it that are in use are closed.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound`, `ReadOnly`, `Closed`; `Io`: then the same call goes on, and so does the next
+    /// opening.
+    pub fn delete_topic(&self, name: &str) -> Result<()> {
+        self.core().delete_topic(name)
+    }
+
+    /// All partitions: topic and number, in order.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`, `Io`.
+    pub fn partitions(&self) -> Result<Vec<(String, u32)>> {
+        self.core().look_again()?;
+        Ok(self.core().all_partitions())
+    }
+
+    /// The log of a partition. All handles of it are the same log.
+    ///
+    /// # Errors
+    ///
+    /// As [`Topic::partition`].
+    pub fn log(&self, topic: &str, partition: u32) -> Result<Log> {
+        match self.core().log(topic, partition, None) {
+            Err(Error::NotFound(_)) if self.is_read_only() => {
+                self.core().look_again()?;
+                self.core().log(topic, partition, None)
+            }
+            found => found,
+        }
+    }
+
+    /// What is strange about the directory, and what housekeeping could not do: for people to read.
+    pub fn warnings(&self) -> Vec<String> {
+        self.core().directory.warnings()
+    }
+
+    /// Does what is due at `now` (milliseconds since 1970): seals segments, deletes what retention
+    /// says, removes deleted files, writes checkpoints. Only needed without a housekeeping thread
+    /// ([`StoreOptions::housekeeping`]); then at least every few seconds.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`; else the first error. The rest was done, and what failed is tried again when it is
+    /// next due.
+    pub fn run_housekeeping(&self, now: Timestamp) -> Result<()> {
+        self.core().run_due(now)
+    }
+
+    /// Closes the store and all its logs: everything that was appended survives a loss of power, and
+    /// the next opening scans nothing. A store that wrote nothing leaves everything as it was. Once
+    /// it is closed this does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first error. The store is closed nevertheless, as if the process had died: logs that could
+    /// not be closed are scanned when they are next used.
+    pub fn close(&self) -> Result<()> {
+        self.0.dismiss();
+        self.core().close()
+    }
+}

@@ -1,0 +1,191 @@
+//! How a store is opened.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::directory::{Directory, booted_since};
+use super::found::{Found, OwnerFile};
+use super::handle::Store;
+use super::shared::Core;
+use super::{LOCK, housekeeping};
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::fs::{Dir, Handles, Lock};
+use crate::log::{Gate, Signal, Surroundings};
+use crate::segment::IndexCache;
+
+/// How a store is opened; made by [`Store::options`].
+///
+/// ```
+/// use strandline::{Clock, Store};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let clock = Clock::manual(1_700_000_000_000);
+/// let store = Store::options().clock(clock).housekeeping(false).open(dir.path().join("data"))?;
+/// store.run_housekeeping(1_700_000_060_000)?;
+/// store.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    create: bool,
+    read_only: bool,
+    clock: Clock,
+    housekeeping: bool,
+    max_open_files: usize,
+    index_cache_bytes: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        StoreOptions {
+            create: true,
+            read_only: false,
+            clock: Clock::wall(),
+            housekeeping: true,
+            max_open_files: 512,
+            index_cache_bytes: 64 << 20,
+        }
+    }
+}
+
+impl StoreOptions {
+    /// Makes the directory if it is not there, with all that is missing above it.
+    ///
+    /// Default: yes. A read-only store is never made.
+    #[must_use]
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Opens for reading alone: any Kafka log directory, also one that is in use. No lock is taken
+    /// and nothing is written at all.
+    ///
+    /// Default: no.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// The clock that gives records their time of appending, and ages to retention.
+    ///
+    /// Default: the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Runs housekeeping in a thread of its own; else the program calls
+    /// [`Store::run_housekeeping`] now and then. A read-only store has none.
+    ///
+    /// Default: yes.
+    #[must_use]
+    pub fn housekeeping(mut self, in_thread: bool) -> Self {
+        self.housekeeping = in_thread;
+        self
+    }
+
+    /// Keeps at most so many files open, but for those that hold what is not synced yet.
+    ///
+    /// Default: 512.
+    #[must_use]
+    pub fn max_open_files(mut self, files: usize) -> Self {
+        self.max_open_files = files;
+        self
+    }
+
+    /// Keeps at most so much of the indexes of inactive segments in memory, for all logs together.
+    ///
+    /// Default: 64 MiB.
+    #[must_use]
+    pub fn index_cache_bytes(mut self, bytes: usize) -> Self {
+        self.index_cache_bytes = bytes;
+        self
+    }
+
+    /// Opens the store at `path`. It reads what lies at the top of the directory and no partition.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it is not there and not to be made; `Locked` if somebody has it open for
+    /// writing; `NeedsAdopt` for a directory that only Kafka wrote, unless it is opened read-only;
+    /// `Newer` if a later version of strandline wrote it; `Io`, also where the file system has no
+    /// locks.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
+        let path = path.as_ref();
+        let (root, lock) = if self.read_only {
+            (open_root(path)?, None)
+        } else {
+            let root = self.root(path)?;
+            // Before the lock, which leaves a file behind where there was none.
+            refuse_kafkas(&root, &Found::read(&root)?)?;
+            let lock = take_lock(&root)?;
+            (root, Some(lock))
+        };
+        let found = Found::read(&root)?;
+        if lock.is_some() {
+            refuse_kafkas(&root, &found)?;
+        }
+        self.start(root, lock, found)
+    }
+
+    fn root(&self, path: &Path) -> Result<Dir> {
+        if !self.create {
+            return open_root(path);
+        }
+        Dir::open_or_create(path).map_err(|error| Error::io("open", path, error))
+    }
+
+    fn start(self, root: Dir, lock: Option<Lock>, found: Found) -> Result<Store> {
+        let is_writable = lock.is_some();
+        let (opening, booted_since) = (found.checkpoints.opening, booted_since(&found));
+        let directory = Arc::new(Directory::new(root, lock, found, self.clock.clone()));
+        if is_writable {
+            directory.claim()?;
+        }
+        let behind_gate = Arc::clone(&directory);
+        let surroundings = Surroundings {
+            clock: self.clock,
+            handles: Handles::new(self.max_open_files),
+            cache: IndexCache::new(self.index_cache_bytes),
+            work: Signal::default(),
+            gate: Gate::new(opening, move || behind_gate.apply()),
+            booted_since,
+        };
+        let core = Arc::new(Core::new(directory, Arc::new(surroundings)));
+        let in_thread = self.housekeeping && is_writable;
+        let keeper = if in_thread { Some(housekeeping::start(&core)?) } else { None };
+        Ok(Store::new(core, keeper))
+    }
+}
+
+fn open_root(path: &Path) -> Result<Dir> {
+    Dir::open_root(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::NotFound(format!("the store {}", path.display())),
+        _ => Error::io("open", path, error),
+    })
+}
+
+fn refuse_kafkas(root: &Dir, found: &Found) -> Result<()> {
+    if found.is_only_kafkas() {
+        return Err(Error::NeedsAdopt(root.path().to_path_buf()));
+    }
+    Ok(())
+}
+
+fn take_lock(root: &Dir) -> Result<Lock> {
+    let lock = root.lock(LOCK).map_err(|error| Error::io("lock", root.path().join(LOCK), error))?;
+    lock.ok_or_else(|| {
+        // Whoever has it wrote his number before he did anything else; a broker did not.
+        let found = Found::read(root).ok();
+        let pid = found.and_then(|found| match found.owner {
+            OwnerFile::Read(owner) => Some(owner.pid),
+            _ => None,
+        });
+        Error::Locked { path: root.path().to_path_buf(), pid }
+    })
+}

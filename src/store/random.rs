@@ -1,0 +1,52 @@
+//! Numbers that nobody else draws: topic ids, directory names, opening numbers. They keep no secret,
+//! they only have to differ; the standard library's hash keys, which the operating system seeds, do
+//! for that without a dependency.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use crate::log::TopicId;
+
+/// 128 bits.
+pub(super) fn bits() -> u128 {
+    let half = || u128::from(RandomState::new().build_hasher().finish());
+    half() << 64 | half()
+}
+
+/// A number of 31 bits.
+pub(super) fn opening_number() -> i32 {
+    (bits() >> 97) as i32
+}
+
+/// A topic id as Kafka draws them: a random UUID (version 4), none of those that Kafka keeps for
+/// itself, and none whose text begins with `-`, which a command line would take for an option.
+pub(super) fn topic_id() -> TopicId {
+    loop {
+        let version = bits() & !(0xf000 << 64) | 0x4000 << 64;
+        let uuid = version & !(0b11 << 62) | 0b10 << 62;
+        let id = TopicId::from_bytes(uuid.to_be_bytes());
+        if !id.to_string().starts_with('-') {
+            return id;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_differ_and_are_random_uuids() {
+        let ids: std::collections::HashSet<_> = (0..1000).map(|_| topic_id()).collect();
+        assert_eq!(ids.len(), 1000);
+        for id in ids {
+            let bytes = id.to_bytes();
+            assert_eq!((bytes[6] >> 4, bytes[8] >> 6), (4, 0b10), "{id}");
+        }
+    }
+
+    #[test]
+    fn an_opening_number_is_never_negative() {
+        assert!((0..1000).all(|_| opening_number() >= 0));
+        assert!((0..1000).any(|_| opening_number() > i32::MAX / 2));
+    }
+}
