@@ -329,30 +329,3 @@ pub fn build_marker(
     let producer = (ProducerId(id), ProducerEpoch(epoch));
     Ok(encode_marker(producer, end, coordinator_epoch, timestamp).0.to_vec())
 }
-
-/// A temporary look.
-pub fn open_read_only(
-    directory: &Path,
-    log_start: Option<i64>,
-    clean: bool,
-    now_ms: i64,
-) -> Result<Handle> {
-    let dir = Dir::open_root(directory).map_err(|error| Error::io("open", directory, error))?;
-    Ok(Handle::new(Context {
-        dir,
-        topic: "topic".into(),
-        partition: 0,
-        topic_id: None,
-        config: LogConfig::new(),
-        read_only: true,
-        kafka: KafkaSays { recovery_point: None, log_start, stopped_cleanly: clean },
-        store: Arc::new(Surroundings {
-            clock: Clock::manual(now_ms),
-            handles: Handles::new(64),
-            cache: IndexCache::new(1 << 20),
-            work: Signal::default(),
-            gate: Gate::new(None, || Ok(OPENING)),
-            booted_since: false,
-        }),
-    }))
-}

@@ -26,7 +26,7 @@ pub(super) struct Known {
     pub(super) entry: Option<TopicEntry>,
     pub(super) config: LogConfig,
     /// Partitions that had a directory when the store was opened.
-    directories: BTreeSet<u32>,
+    pub(super) directories: BTreeSet<u32>,
 }
 
 impl Known {

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use strandline::compression::Compression;
 use strandline::record::TimestampType;
-use strandline::{Batch, Durability, Error, FetchOptions, Isolation, Log, TimestampedOffset};
+use strandline::{
+    Batch, Clock, Durability, Error, FetchOptions, Isolation, Log, Store, TimestampedOffset,
+    TopicOptions,
+};
 
 use crate::truth::{Listed, Payload, Record};
 use crate::vectors::{Answer, Content, Marker, Origin, Producer, Sent, State};
@@ -38,54 +41,37 @@ pub(crate) struct Bounds {
 }
 
 /// A log directory, open.
-pub(crate) struct Directory(std::path::PathBuf, i64);
+pub(crate) struct Directory(Store);
 
 impl Directory {
+    /// Opens what Kafka wrote, for reading only, with the clock at `now_ms`.
     pub(crate) fn open_read_only(path: &Path, now_ms: i64) -> Result<Self, Failure> {
-        Ok(Directory(path.to_path_buf(), now_ms))
+        Ok(Directory(Store::options().read_only(true).clock(Clock::manual(now_ms)).open(path)?))
     }
+
+    /// Opens, or makes, one of our own.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        std::fs::create_dir_all(path).unwrap();
-        Ok(Directory(path.to_path_buf(), 0))
+        Ok(Directory(Store::options().open(path)?))
     }
+
+    /// Topic and number of every partition.
     pub(crate) fn partitions(&self) -> Result<Vec<(String, i32)>, Failure> {
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(&self.0).unwrap() {
-            let entry = entry.unwrap();
-            let name = entry.file_name().into_string().unwrap();
-            if !entry.path().is_dir()
-                || name.ends_with("-delete")
-                || name.starts_with("__cluster_metadata")
-            {
-                continue;
-            }
-            let (topic, number) = name.rsplit_once('-').unwrap();
-            found.push((topic.to_string(), number.parse().unwrap()));
-        }
-        found.sort();
-        Ok(found)
+        let partitions = self.0.partitions()?;
+        Ok(partitions.into_iter().map(|(topic, number)| (topic, number as i32)).collect())
     }
+
     pub(crate) fn partition(&self, topic: &str, partition: i32) -> Result<Partition, Failure> {
-        let text =
-            std::fs::read_to_string(self.0.join("log-start-offset-checkpoint")).unwrap_or_default();
-        let start = text.lines().skip(2).find_map(|line| {
-            let mut parts = line.split(' ');
-            (parts.next() == Some(topic) && parts.next() == Some(partition.to_string().as_str()))
-                .then(|| parts.next().unwrap().parse().unwrap())
-        });
-        let clean = self.0.join(".kafka_cleanshutdown").exists();
-        Ok(Partition(strandline::testing::open_read_only(
-            &self.0.join(format!("{topic}-{partition}")),
-            start,
-            clean,
-            self.1,
-        )?))
+        Ok(Partition(self.0.log(topic, partition as u32)?))
     }
+
+    /// Makes a topic of one partition.
     pub(crate) fn create(&self, topic: &str) -> Result<Partition, Failure> {
-        self.partition(topic, 0)
+        let topic = self.0.create_topic(topic, TopicOptions::new().partitions(1))?;
+        Ok(Partition(topic.partition(0)?))
     }
+
     pub(crate) fn close(self) -> Result<(), Failure> {
-        Ok(())
+        Ok(self.0.close()?)
     }
 }
 
