@@ -289,7 +289,6 @@ impl fmt::Display for Error {
             Error::OffsetsOutOfOrder { offset, expected } => {
                 write!(f, "imported offset {offset} is below {expected}")
             }
-            Error::PolicyViolation(why) => f.write_str(why),
             Error::Locked { path, pid } => {
                 write!(f, "{} is in use", path.display())?;
                 match pid {
@@ -305,7 +304,7 @@ impl fmt::Display for Error {
             }
             Error::NotFound(what) => write!(f, "{what} does not exist"),
             Error::Exists(what) => write!(f, "{what} exists already"),
-            Error::Invalid(why) => f.write_str(why),
+            Error::Invalid(why) | Error::PolicyViolation(why) => f.write_str(why),
             Error::ReadOnly => f.write_str("the store was opened read-only"),
             Error::TimedOut => f.write_str("timed out; the result is unknown"),
             Error::Closed => f.write_str("closed"),

@@ -175,13 +175,6 @@ impl File {
         }
     }
 
-    /// Asks that what is cached of it in memory be dropped; what is not yet written back stays.
-    pub(crate) fn forget_cached(&self) -> io::Result<()> {
-        match &self.inner {
-            Inner::Os(file) => file.forget_cached(),
-        }
-    }
-
     /// Counts a change. After it, not before: a sync that begins in between must not be taken to
     /// cover it.
     fn mark_dirty(&self) {
@@ -352,15 +345,5 @@ mod tests {
             let error = map.copy_at(position, &mut vec![0; len]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::UnexpectedEof, "{len} at {position}");
         }
-    }
-
-    #[test]
-    fn forgetting_what_is_cached_loses_nothing() {
-        let (_temp, _dir, file) = file();
-        file.write_all_at(b"kept", 0).unwrap();
-        file.forget_cached().unwrap();
-        let mut bytes = [0; 4];
-        file.read_exact_at(&mut bytes, 0).unwrap();
-        assert_eq!(&bytes, b"kept");
     }
 }

@@ -59,15 +59,21 @@ pub(super) fn apply(log: &Opened, plan: &mut Plan) -> Result<Writer> {
     }
     let segments = std::mem::take(&mut plan.segments);
     writer.publish_segments(log, |shown| *shown = segments);
+    let epochs = Arc::new(writer.epochs.clone());
+    log.published.publish(|view| view.epochs = epochs);
     Ok(writer)
 }
 
 /// Removes what unfinished changes and deletions left, and segments below the log start.
 fn sweep(log: &Opened, plan: &Plan) -> Result<()> {
+    let proved = log.ledger().proved;
     for (name, suffix) in &plan.listing.leftovers {
         match suffix {
-            // Only a replace that the manifest has could have made these count.
-            Suffix::Deleted | Suffix::Cleaned | Suffix::Swap => log.remove_if_there(name)?,
+            Suffix::Deleted => log.remove_if_there(name)?,
+            // Only a replace that the manifest has could have made them count. Where Kafka wrote,
+            // a `.swap` may be the only copy of its records: it stays.
+            Suffix::Cleaned | Suffix::Swap if proved => log.remove_if_there(name)?,
+            Suffix::Cleaned | Suffix::Swap => {}
         }
     }
     for name in &plan.listing.unfinished {

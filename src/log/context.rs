@@ -43,6 +43,10 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     pub(crate) handles: Handles,
     pub(crate) cache: IndexCache,
+    /// Whether finished indexes are mapped rather than read.
+    pub(crate) map_indexes: bool,
+    /// Zeros that are kept written ahead of the last batch of an active segment.
+    pub(crate) zeros_ahead: u64,
     /// Work for the housekeeper.
     pub(crate) work: Signal,
     /// The opening number that the log directory carries, if it does; see [`Gate`].

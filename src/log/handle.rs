@@ -238,19 +238,19 @@ impl Log {
         let mut bytes = bytes[..whole].to_vec();
         let origin = Origin::Replica;
         let job = Job { bytes: &mut bytes, headers: &mut headers, control, origin, now };
-        let placed = opened.with_writer(|writer| writer.append_as_follower(&opened, job))?;
+        let placed = opened.with_writer(|writer| writer.append_as_follower(&opened, &job))?;
         Self::answer(&opened, placed, durability)
     }
 
     fn append_job(
         opened: &Opened,
-        job: Job<'_>,
+        mut job: Job<'_>,
         epoch: Option<LeaderEpoch>,
         durability: Durability,
     ) -> Result<Appended> {
         let placed = opened.with_writer(|writer| {
             let epoch = epoch.unwrap_or(writer.epoch);
-            writer.append_as_leader(opened, job, epoch)
+            writer.append_as_leader(opened, &mut job, epoch)
         })?;
         Self::answer(opened, placed, durability)
     }
@@ -357,6 +357,26 @@ impl Log {
         isolation: Isolation,
     ) -> Result<Option<TimestampedOffset>> {
         lookup::offset_of_max_timestamp(&*self.opened()?, isolation)
+    }
+
+    /// The leader epochs, and the offset at which each began: what `leader-epoch-checkpoint` holds.
+    pub fn leader_epochs(&self) -> Result<Vec<(LeaderEpoch, Offset)>> {
+        Ok(self.opened()?.published.view().epochs.entries().to_vec())
+    }
+
+    /// In which leader epoch the record at `offset` was appended, if that is known.
+    pub fn epoch_for_offset(&self, offset: Offset) -> Result<Option<LeaderEpoch>> {
+        Ok(self.opened()?.published.view().epochs.epoch_for_offset(offset))
+    }
+
+    /// Where an epoch ended (Kafka's `OffsetForLeaderEpoch`): the largest epoch that is known and
+    /// not above it, with the offset behind its last record; none for an epoch above all known ones.
+    pub fn end_offset_for_epoch(
+        &self,
+        epoch: LeaderEpoch,
+    ) -> Result<Option<(LeaderEpoch, Offset)>> {
+        let view = self.opened()?.published.view();
+        Ok(view.epochs.end_offset_for(Some(epoch), view.log_end_offset))
     }
 
     /// Waits until there is a record at or behind `offset`, at most `timeout`; says whether there

@@ -112,7 +112,8 @@ impl Ledger {
             proved,
             intact: read.header.is_ok() && read.damaged.is_empty() && !is_foreign && proved,
             view,
-            append_at: read.append_at.filter(|_| !is_foreign),
+            // What a crash tore off is dropped at the next write.
+            append_at: read.append_at.filter(|_| !is_foreign && !read.torn),
             written: progress,
             synced: progress,
         })

@@ -59,6 +59,7 @@ impl Opened {
             handles: context.store.handles.clone(),
             cache: context.store.cache.clone(),
             access: if context.read_only { Access::Read } else { Access::Write },
+            map_indexes: context.store.map_indexes,
             index_interval_bytes: context.config.settings().index_interval_bytes,
         };
         let (plan, ledger) = Plan::make(&context, &shared)?;
@@ -161,6 +162,7 @@ impl Opened {
             index_interval_bytes: settings.index_interval_bytes,
             segment_ms: settings.max_segment_ms() - jitter,
             preallocate: settings.preallocate,
+            zeros_ahead: self.context.store.zeros_ahead,
         }
     }
 

@@ -132,6 +132,7 @@ impl Plan {
             last_stable_offset: self.last_stable_offset,
             durable_end: self.durable_end,
             tip: self.segments.last().map_or(EMPTY_TIP, |last| tip_of(last)),
+            epochs: Arc::new(self.epochs.clone()),
             cuts: 0,
             ended: false,
         }
@@ -412,8 +413,8 @@ impl Planner<'_> {
         let known = Known {
             end: scanned.end,
             facts: Some(scanned.facts),
-            offset_index: Source::Memory(Arc::new(std::mem::take(&mut scanned.offsets))),
-            time_index: Source::Memory(Arc::new(std::mem::take(&mut scanned.times))),
+            offset_index: Source::held(std::mem::take(&mut scanned.offsets)),
+            time_index: Source::held(std::mem::take(&mut scanned.times)),
             aborted: Some(std::mem::take(&mut scanned.aborted)),
         };
         Ok((Arc::new(Segment::new(self.shared, base, known)), scanned, len))
@@ -453,8 +454,8 @@ impl Planner<'_> {
             let known = Known {
                 end: 0,
                 facts: Some(Facts::empty(plan.log_end)),
-                offset_index: Source::Memory(Arc::default()),
-                time_index: Source::Memory(Arc::default()),
+                offset_index: Source::held(Vec::new()),
+                time_index: Source::held(Vec::new()),
                 aborted: Some(Vec::new()),
             };
             plan.segments.push(Arc::new(Segment::new(self.shared, plan.log_end, known)));

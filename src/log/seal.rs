@@ -71,7 +71,7 @@ impl Opened {
         if aborted.is_empty() {
             return Ok(None);
         }
-        let wanted: Vec<u8> = aborted.iter().flat_map(|txn| txn.encode()).collect();
+        let wanted: Vec<u8> = aborted.iter().flat_map(crate::index::AbortedTxn::encode).collect();
         let there = self.shared().dir.read_small(&name, wanted.len() as u64);
         if there.is_ok_and(|there| there.as_deref() == Some(wanted.as_slice())) {
             self.sync_file(&name)?;

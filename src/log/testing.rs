@@ -97,6 +97,8 @@ impl Log {
                 clock: clock.clone(),
                 handles: Handles::new(64),
                 cache: IndexCache::new(1 << 20),
+                map_indexes: false,
+                zeros_ahead: 0,
                 work: Signal::default(),
                 gate: Gate::new(Some(OPENING), || Ok(OPENING)),
                 booted_since: false,
@@ -140,9 +142,9 @@ impl Log {
         let control = replay::control_of(&batch).ok().flatten();
         let mut headers = [checked.header];
         let bytes = checked.bytes.as_mut_slice();
-        let job = Job { bytes, headers: &mut headers, control, origin, now };
+        let mut job = Job { bytes, headers: &mut headers, control, origin, now };
         let epoch = LeaderEpoch(leader_epoch);
-        let placed = self.write(|writer, log| writer.append_as_leader(log, job, epoch))?;
+        let placed = self.write(|writer, log| writer.append_as_leader(log, &mut job, epoch))?;
         let append_time = rules.timestamp_type == TimestampType::LogAppendTime;
         Ok(answer(placed, append_time.then_some(now)))
     }
@@ -159,7 +161,7 @@ impl Log {
         let mut bytes = batches.to_vec();
         let (origin, now) = (Origin::Replica, self.clock.now_ms());
         let job = Job { bytes: &mut bytes, headers: &mut headers, control, origin, now };
-        let placed = self.write(|writer, log| writer.append_as_follower(log, job))?;
+        let placed = self.write(|writer, log| writer.append_as_follower(log, &job))?;
         Ok(answer(placed, None))
     }
 

@@ -174,9 +174,6 @@ pub(crate) struct Checked {
     /// The one batch, its CRC right.
     pub(crate) bytes: Vec<u8>,
     pub(crate) header: BatchHeader,
-    pub(crate) max_timestamp: Option<Timestamp>,
-    /// How many records it has: that many offsets.
-    pub(crate) count: i32,
 }
 
 /// Checks the batch that a client or a coordinator sent, as bytes, and makes it what the topic
@@ -228,7 +225,7 @@ pub(crate) fn check_client(
     let timestamp_type = rules.timestamp_type;
     stamp(&mut stored, Stamp { base_offset: 0, leader_epoch, timestamp_type, max_timestamp });
     let header = BatchHeader::decode(&stored).map_err(Error::CorruptBatch)?;
-    Ok(Some(Checked { bytes: stored, header, max_timestamp, count: facts.count }))
+    Ok(Some(Checked { bytes: stored, header }))
 }
 
 /// Finds the one batch that `bytes` hold and checks what can be told without its records.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::leader_epochs::LeaderEpochs;
 use super::opened::Tip;
 use crate::record::Offset;
 use crate::segment::Segment;
@@ -22,6 +23,8 @@ pub(crate) struct View {
     pub(crate) durable_end: Offset,
     /// How far the active segment goes.
     pub(crate) tip: Tip,
+    /// Which leader epoch began where.
+    pub(crate) epochs: Arc<LeaderEpochs>,
     /// Counts what can take bytes away from under a reader: truncation and starting over.
     pub(crate) cuts: u64,
     /// Nothing more will come: closed or poisoned.

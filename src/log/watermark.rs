@@ -205,13 +205,6 @@ pub(crate) struct Slots {
     pub(crate) other_invalid: bool,
 }
 
-impl Slots {
-    /// Where the slot that is not in force begins in the file.
-    pub(crate) fn other(&self) -> usize {
-        SLOT_AT[1 - self.which.min(1)]
-    }
-}
-
 /// Finds the slot in force in a whole file, which may be too short. Of two slots of one generation
 /// it is the first.
 pub(crate) fn in_force(file: &[u8]) -> Slots {
@@ -295,9 +288,9 @@ mod tests {
     fn the_higher_generation_is_in_force() {
         let forced = |first, second| in_force(&file(first, second));
         let slots = forced(Some(slot(4)), Some(slot(5)));
-        assert_eq!((slots.current, slots.which, slots.other()), (Some(slot(5)), 1, 0));
+        assert_eq!((slots.current, slots.which), (Some(slot(5)), 1));
         let slots = forced(Some(slot(5)), Some(slot(4)));
-        assert_eq!((slots.current, slots.which, slots.other()), (Some(slot(5)), 0, 512));
+        assert_eq!((slots.current, slots.which), (Some(slot(5)), 0));
         assert_eq!(forced(None, Some(slot(0))).current, Some(slot(0)));
         let slots = in_force(&new_file(&slot(0)));
         assert_eq!((slots.current, slots.other_invalid), (Some(slot(0)), false));

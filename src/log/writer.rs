@@ -58,7 +58,7 @@ impl Writer {
     pub(super) fn append_as_leader(
         &mut self,
         log: &Opened,
-        job: Job<'_>,
+        job: &mut Job<'_>,
         epoch: LeaderEpoch,
     ) -> Result<Placed> {
         let base = self.log_end;
@@ -74,11 +74,11 @@ impl Writer {
         self.assign_epoch(log, epoch, base)?;
         log.check_segment_size(job.bytes.len())?;
         *header = place(job.bytes, header, base, epoch);
-        self.append_placed(log, &job, base)
+        self.append_placed(log, job, base)
     }
 
     /// Appends batches that have their offsets and terms already, byte for byte.
-    pub(super) fn append_as_follower(&mut self, log: &Opened, job: Job<'_>) -> Result<Placed> {
+    pub(super) fn append_as_follower(&mut self, log: &Opened, job: &Job<'_>) -> Result<Placed> {
         let mut expected = self.log_end;
         for header in job.headers.iter() {
             if header.base_offset() < expected {
@@ -99,7 +99,7 @@ impl Writer {
             self.epoch = self.epoch.max(epoch);
         }
         log.check_segment_size(job.bytes.len())?;
-        self.append_placed(log, &job, first)
+        self.append_placed(log, job, first)
     }
 
     /// Whether imported batches leave out offsets or let epochs fall.
@@ -224,7 +224,10 @@ impl Writer {
 
     /// Writes `leader-epoch-checkpoint`.
     pub(super) fn write_epochs(&self, log: &Opened) -> Result<()> {
-        write_epochs(log, &self.epochs)
+        write_epochs(log, &self.epochs)?;
+        let epochs = Arc::new(self.epochs.clone());
+        log.published.publish(|view| view.epochs = epochs);
+        Ok(())
     }
 
     /// Makes a new active segment. The old one stays readable and is sealed later, but if two wait

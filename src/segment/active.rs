@@ -26,6 +26,8 @@ pub(crate) struct Limits {
     /// `preallocate`: space for the whole segment is taken at once. The file's length stays that of
     /// its batches, so that no zeros are ever in the way.
     pub(crate) preallocate: bool,
+    /// Zeros that are kept written ahead of the last batch, so that a sync need not grow the file.
+    pub(crate) zeros_ahead: u64,
 }
 
 /// What is about to be appended.
@@ -48,6 +50,8 @@ pub(crate) struct Active {
     bytes_since_index_entry: u64,
     /// Up to where space was taken ahead.
     reserved: u64,
+    /// Up to where zeros were written ahead.
+    zeroed: u64,
 }
 
 /// Space is taken ahead in steps that grow with the segment, up to this.
@@ -87,6 +91,7 @@ impl Active {
             has_indexes: false,
             bytes_since_index_entry: 0,
             reserved,
+            zeroed: 0,
         }
     }
 
@@ -177,7 +182,9 @@ impl Active {
             self.count_in(header, &bytes[at..at + size], position + at as u64);
             at += size;
         }
-        self.segment.set_end(position + bytes.len() as u64);
+        let end = position + bytes.len() as u64;
+        self.segment.set_end(end);
+        self.zero_ahead_of(&file, end);
         Ok(())
     }
 
@@ -192,6 +199,17 @@ impl Active {
         let from = self.reserved;
         self.reserved = target;
         let _ = file.reserve(from, target - from);
+    }
+
+    /// Writes zeros ahead once half of them are used up. Failure costs speed, no more.
+    fn zero_ahead_of(&mut self, file: &File, end: u64) {
+        let ahead = self.limits.zeros_ahead;
+        if ahead > 0 && end + ahead / 2 > self.zeroed {
+            let from = self.zeroed.max(end);
+            self.zeroed = end + ahead;
+            self.reserved = self.reserved.max(self.zeroed);
+            let _ = file.zero_fill(from, self.zeroed - from);
+        }
     }
 
     /// Kafka's index rule: an entry for the first batch that starts more than the interval behind
@@ -247,7 +265,7 @@ impl Active {
                 .log_file()?
                 .truncate(end)
                 .map_err(|e| Error::io("trim", self.segment.path(Part::Log), e))?;
-            self.reserved = end;
+            (self.reserved, self.zeroed) = (end, end);
         }
         let mut guard = self.segment.state();
         let state = &mut *guard;

@@ -1,10 +1,67 @@
 //! A bounded cache of whole index files of inactive segments, shared by all logs of a store.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::names::Part;
+use crate::fs::Mapping;
+use crate::wire::crc32c;
+
+/// All entries of a finished index.
+#[derive(Debug)]
+pub(crate) enum IndexBytes {
+    Held(Vec<u8>),
+    Mapped(Mapping),
+}
+
+impl IndexBytes {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            IndexBytes::Held(bytes) => bytes.len(),
+            IndexBytes::Mapped(map) => map.len() as usize,
+        }
+    }
+
+    /// Copies out what lies from `position` on.
+    pub(super) fn copy_at(&self, position: usize, to: &mut [u8]) -> io::Result<()> {
+        match self {
+            IndexBytes::Held(bytes) => {
+                let from = bytes.get(position..position + to.len());
+                to.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
+                Ok(())
+            }
+            IndexBytes::Mapped(map) => map.copy_at(position as u64, to),
+        }
+    }
+
+    /// A copy of all of them.
+    pub(super) fn to_vec(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; self.len()];
+        self.copy_at(0, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    pub(super) fn checksum(&self) -> io::Result<u32> {
+        let (mut crc, mut at, mut piece) = (0, 0, [0; 4096]);
+        while at < self.len() {
+            let len = piece.len().min(self.len() - at);
+            self.copy_at(at, &mut piece[..len])?;
+            crc = crc32c::extend(crc, &piece[..len]);
+            at += len;
+        }
+        Ok(crc)
+    }
+
+    /// What it takes of the cache's room: maps are the kernel's.
+    fn weight(&self) -> usize {
+        match self {
+            IndexBytes::Held(bytes) => bytes.len(),
+            IndexBytes::Mapped(_) => 64,
+        }
+    }
+}
 
 /// Index files in memory, up to a number of bytes; the least recently used go first.
 #[derive(Clone, Debug)]
@@ -25,7 +82,7 @@ struct Held {
 }
 
 /// A file's bytes, and when it was last asked for.
-type Cached = (Arc<Vec<u8>>, u64);
+type Cached = (Arc<IndexBytes>, u64);
 
 impl IndexCache {
     /// A cache of at most `most_bytes`; one file is kept even if it is larger.
@@ -39,7 +96,7 @@ impl IndexCache {
         self.0.next_number.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn get(&self, segment: u64, part: Part) -> Option<Arc<Vec<u8>>> {
+    pub(super) fn get(&self, segment: u64, part: Part) -> Option<Arc<IndexBytes>> {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.clock += 1;
         let now = held.clock;
@@ -48,19 +105,19 @@ impl IndexCache {
         Some(Arc::clone(bytes))
     }
 
-    pub(super) fn put(&self, segment: u64, part: Part, bytes: Arc<Vec<u8>>) {
+    pub(super) fn put(&self, segment: u64, part: Part, bytes: Arc<IndexBytes>) {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.clock += 1;
         let now = held.clock;
-        held.bytes += bytes.len();
+        held.bytes += bytes.weight();
         if let Some((old, _)) = held.files.insert((segment, part), (bytes, now)) {
-            held.bytes -= old.len();
+            held.bytes -= old.weight();
         }
         while held.bytes > self.0.most_bytes && held.files.len() > 1 {
             let oldest = held.files.iter().min_by_key(|(_, (_, used))| *used);
             let Some(key) = oldest.map(|(key, _)| *key) else { break };
             if let Some((gone, _)) = held.files.remove(&key) {
-                held.bytes -= gone.len();
+                held.bytes -= gone.weight();
             }
         }
     }
@@ -70,7 +127,7 @@ impl IndexCache {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         for part in [Part::OffsetIndex, Part::TimeIndex] {
             if let Some((gone, _)) = held.files.remove(&(segment, part)) {
-                held.bytes -= gone.len();
+                held.bytes -= gone.weight();
             }
         }
     }
@@ -84,10 +141,10 @@ mod tests {
     fn the_least_recently_used_goes_when_room_is_short() {
         let cache = IndexCache::new(20);
         for number in 0..2 {
-            cache.put(number, Part::TimeIndex, Arc::new(vec![0; 10]));
+            cache.put(number, Part::TimeIndex, Arc::new(IndexBytes::Held(vec![0; 10])));
         }
         assert!(cache.get(0, Part::TimeIndex).is_some());
-        cache.put(2, Part::TimeIndex, Arc::new(vec![0; 10]));
+        cache.put(2, Part::TimeIndex, Arc::new(IndexBytes::Held(vec![0; 10])));
         let there: Vec<_> = (0..3).map(|n| cache.get(n, Part::TimeIndex).is_some()).collect();
         assert_eq!(there, [true, false, true]);
         cache.forget(0);

@@ -75,8 +75,8 @@ impl Segment {
         let mut state = self.state();
         self.set_end(facts.log_bytes);
         state.facts = Some(facts);
-        state.offset_index = Source::Memory(Arc::new(offsets));
-        state.time_index = Source::Memory(Arc::new(times));
+        state.offset_index = Source::held(offsets);
+        state.time_index = Source::held(times);
         state.aborted = Some(Arc::new(aborted));
         self.shared.cache.forget(self.number);
         Ok(())
@@ -149,7 +149,7 @@ impl Segment {
         let found = match source(&mut self.state()) {
             Source::File(Some(expected)) => return Ok(Some(*expected)),
             Source::File(None) => None,
-            Source::Memory(bytes) => Some((bytes.to_vec(), None)),
+            Source::Memory(bytes) => Some((bytes.to_vec().map_err(|e| failed("read", e))?, None)),
             Source::Growing(growing) => {
                 let bytes = growing.all().map_err(|e| failed("read", e))?;
                 Some((bytes, Some(growing.file())))
@@ -204,11 +204,12 @@ impl Segment {
             Some(bytes) => bytes,
             None => self.index_file(&source, part, expected)?,
         };
+        let bytes = bytes.to_vec().map_err(|e| Error::io("read", self.path(part), e))?;
         let rebuilt = matches!(source(&self.state()), Source::Memory(_));
         if rebuilt || !from_file {
             self.write_index(part, &bytes)?;
         }
-        Ok(bytes.to_vec())
+        Ok(bytes)
     }
 
     /// Writes an index file anew and syncs it. It is no loss if a crash leaves it half written:

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::cache::IndexBytes;
 use super::names::Part;
 use super::source::{Expected, Source};
 use super::walk::walk;
@@ -12,7 +13,6 @@ use crate::error::{Error, Result};
 use crate::fs::Access;
 use crate::index::{OFFSET_ENTRY_LEN, OffsetEntry, TimeEntry, last_before, slots_to_trust};
 use crate::record::{Offset, Timestamp};
-use crate::wire::crc32c;
 
 impl Segment {
     /// The last entry below `slots` with an offset at or below `wanted`.
@@ -75,9 +75,8 @@ impl Segment {
             }
         };
         let entry = |slot: usize| {
-            let bytes = finished.get(slot * N..(slot + 1) * N).unwrap_or(&[0; N]);
             let mut entry = [0; N];
-            entry.copy_from_slice(bytes);
+            finished.copy_at(slot * N, &mut entry)?;
             Ok(entry)
         };
         let entries = (finished.len() / N).min(slots);
@@ -92,49 +91,61 @@ impl Segment {
         source: &impl Fn(&State) -> &Source<N>,
         part: Part,
         expected: Option<Expected>,
-    ) -> Result<Arc<Vec<u8>>> {
+    ) -> Result<Arc<IndexBytes>> {
         if let Some(bytes) = self.shared.cache.get(self.number, part) {
             return Ok(bytes);
         }
-        let bytes = self.read_index(part, N);
-        let bytes = bytes.map_err(|error| Error::io("read", self.path(part), error))?;
-        let believed = bytes.filter(|bytes| match expected {
-            Some(expected) => {
-                bytes.len() == expected.bytes as usize && crc32c::checksum(bytes) == expected.crc
+        let failed = |error| Error::io("read", self.path(part), error);
+        let found = self.read_index(part, N, expected.is_some()).map_err(failed)?;
+        let believed = match (found, expected) {
+            (Some(bytes), Some(expected)) => {
+                let fits = bytes.len() == expected.bytes as usize
+                    && bytes.checksum().map_err(failed)? == expected.crc;
+                fits.then_some(bytes)
             }
-            None => part == Part::OffsetIndex,
-        });
-        let bytes = match believed {
-            Some(mut bytes) => {
-                if expected.is_none() {
-                    trim_zeros(&mut bytes);
-                }
-                Arc::new(bytes)
+            // Its entries are hints, which the batches that they name confirm.
+            (found, None) if part == Part::OffsetIndex => found,
+            _ => None,
+        };
+        let bytes = if let Some(bytes) = believed {
+            Arc::new(bytes)
+        } else {
+            self.rebuild()?;
+            if let Source::Memory(bytes) = source(&self.state()) {
+                return Ok(Arc::clone(bytes));
             }
-            None => {
-                self.rebuild()?;
-                match source(&self.state()) {
-                    Source::Memory(bytes) => return Ok(Arc::clone(bytes)),
-                    _ => Arc::new(Vec::new()),
-                }
-            }
+            Arc::new(IndexBytes::Held(Vec::new()))
         };
         self.shared.cache.put(self.number, part, Arc::clone(&bytes));
         Ok(bytes)
     }
 
     /// An index file, as far as it can hold entries: however long it is, no more of it is looked at.
-    fn read_index(&self, part: Part, entry_len: usize) -> io::Result<Option<Vec<u8>>> {
+    fn read_index(
+        &self,
+        part: Part,
+        entry_len: usize,
+        is_finished: bool,
+    ) -> io::Result<Option<IndexBytes>> {
         let name = super::names::name(self.base_offset, part);
         let file = match self.shared.dir.open(&name, Access::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
         let len = file.len()?;
+        if is_finished && self.shared.map_indexes && len > 0 {
+            // Where it cannot be mapped it is read.
+            if let Ok(map) = file.map() {
+                return Ok(Some(IndexBytes::Mapped(map)));
+            }
+        }
         let mut bytes = vec![0; slots_to_trust(len, entry_len, self.end()) * entry_len];
         let read = file.read_at(&mut bytes, 0)?;
         bytes.truncate(read);
-        Ok(Some(bytes))
+        if !is_finished {
+            trim_zeros(&mut bytes);
+        }
+        Ok(Some(IndexBytes::Held(bytes)))
     }
 
     /// Builds both indexes and the facts again by reading all batches; damaged ones are stepped
@@ -160,8 +171,8 @@ impl Segment {
         let (facts, offsets, times) = builder.finish();
         let mut state = self.state();
         if !matches!(state.offset_index, Source::Growing(_)) {
-            state.offset_index = Source::Memory(Arc::new(offsets));
-            state.time_index = Source::Memory(Arc::new(times));
+            state.offset_index = Source::held(offsets);
+            state.time_index = Source::held(times);
             state.facts = Some(facts);
             self.shared.cache.forget(self.number);
         }

@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) cache: IndexCache,
     /// Whether files may be opened for writing.
     pub(crate) access: Access,
+    /// Whether finished indexes are mapped rather than read.
+    pub(crate) map_indexes: bool,
     /// `index.interval.bytes`, for indexes that have to be built again.
     pub(crate) index_interval_bytes: u32,
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::cache::IndexBytes;
 use crate::fs::{Access, Dir, File, Handle, Handles};
 use crate::index::Tail;
 
@@ -25,10 +26,15 @@ pub(crate) enum Source<const N: usize> {
     /// answer hangs on it alone.
     File(Option<Expected>),
     /// Built again from the log.
-    Memory(Arc<Vec<u8>>),
+    Memory(Arc<IndexBytes>),
 }
 
 impl<const N: usize> Source<N> {
+    /// Entries in memory.
+    pub(crate) fn held(entries: Vec<u8>) -> Self {
+        Source::Memory(Arc::new(IndexBytes::Held(entries)))
+    }
+
     /// How many entries an index has that is appended to.
     pub(super) fn grown(&self) -> usize {
         match self {

@@ -35,6 +35,8 @@ pub struct StoreOptions {
     housekeeping: bool,
     max_open_files: usize,
     index_cache_bytes: usize,
+    map_indexes: bool,
+    zeros_ahead: u64,
 }
 
 impl Default for StoreOptions {
@@ -46,6 +48,8 @@ impl Default for StoreOptions {
             housekeeping: true,
             max_open_files: 512,
             index_cache_bytes: 64 << 20,
+            map_indexes: false,
+            zeros_ahead: 0,
         }
     }
 }
@@ -107,6 +111,26 @@ impl StoreOptions {
         self
     }
 
+    /// Keeps so many zeros written ahead of the last batch, up to 4 MiB, so that a durable append
+    /// need not change the file's length: on some disks that makes it half as fast again, and each
+    /// byte is written twice. Default: 0, off. They are cut off when a segment is rolled or closed;
+    /// Kafka cuts them off too, if it has to take over after a crash.
+    #[must_use]
+    pub fn zeros_ahead(mut self, bytes: u32) -> Self {
+        self.zeros_ahead = u64::from(bytes).min(4 << 20);
+        self
+    }
+
+    /// Maps the finished index files of inactive segments rather than reading them. Default: off.
+    ///
+    /// An I/O error beneath a map, or somebody else cutting the file, kills the whole process
+    /// (SIGBUS); reading gives an error instead. A file that cannot be mapped is read.
+    #[must_use]
+    pub fn map_indexes(mut self, yes: bool) -> Self {
+        self.map_indexes = yes;
+        self
+    }
+
     /// Opens the store at `path`. It reads what lies at the top of the directory and no partition.
     ///
     /// # Errors
@@ -152,6 +176,8 @@ impl StoreOptions {
             clock: self.clock,
             handles: Handles::new(self.max_open_files),
             cache: IndexCache::new(self.index_cache_bytes),
+            map_indexes: self.map_indexes,
+            zeros_ahead: self.zeros_ahead,
             work: Signal::default(),
             gate: Gate::new(opening, move || behind_gate.apply()),
             booted_since,

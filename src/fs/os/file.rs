@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, PosixFadviseAdvice, fcntl, posix_fadvise};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{Whence, lseek};
 
 use super::{offset, uninterrupted};
@@ -128,9 +128,5 @@ impl File {
         // which the option that turns maps on says.
         let map = unsafe { memmap2::MmapOptions::new().map(&self.0)? };
         Ok(Mapping::from_os(map))
-    }
-
-    pub(in crate::fs) fn forget_cached(&self) -> io::Result<()> {
-        Ok(posix_fadvise(&self.0, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?)
     }
 }
