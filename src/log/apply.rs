@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use super::leader_epochs::LeaderEpochs;
 use super::ledger::Mark;
 use super::opened::{Opened, Tip};
-use super::plan::{Plan, Tail};
+use super::plan::{Plan, Tail, tip_of};
 use super::producers::{Producers, Update};
 use super::quarantine;
 use super::truncate;
@@ -216,6 +216,11 @@ fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
     }
     for &base in &plan.missing {
         ledger.forget(base);
+    }
+    if let (Some(cut), Some(last)) = (plan.cut, plan.segments.last()) {
+        let synced = last.log_file()?.sync();
+        synced.map_err(|e| Error::io("sync", last.path(Part::Log), e))?;
+        truncate::raise_slots(&mut ledger, Mark { tip: tip_of(last), durable_end: cut })?;
     }
     if ledger.owes_replacing() || plan.cut.is_some() {
         ledger.replace()?;

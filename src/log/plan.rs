@@ -141,7 +141,7 @@ impl Plan {
 
 const EMPTY_TIP: Tip = Tip { base_offset: 0, bytes: 0, last_batch: None };
 
-fn tip_of(segment: &Segment) -> Tip {
+pub(super) fn tip_of(segment: &Segment) -> Tip {
     let facts = segment.known_facts();
     Tip {
         base_offset: segment.base_offset(),

@@ -48,7 +48,8 @@ pub(super) struct Scanned {
 
 impl Scanner<'_> {
     /// Looks through the first `len` bytes of a segment, of which the first `point` are durable and
-    /// then lead to offset `durable_end`.
+    /// then lead to offset `durable_end`, which may lie behind the last batch: a cut inside a batch
+    /// takes all of it, and the log goes on at the cut.
     pub(super) fn scan(
         &mut self,
         segment: &Segment,
@@ -57,6 +58,8 @@ impl Scanner<'_> {
         durable_end: Offset,
     ) -> Result<Scanned> {
         let file = segment.log_file()?;
+        // Nothing is known of where a file leads that has lost what was durable.
+        let lead = (point <= len).then_some(durable_end);
         let point = point.min(len);
         let mut builder = Builder::new(segment.base_offset(), interval);
         let (mut aborted, mut damage, mut position) = (Vec::new(), Vec::new(), 0);
@@ -67,6 +70,9 @@ impl Scanner<'_> {
                 is_cut = header.last_offset() >= self.until;
                 if is_cut {
                     return ControlFlow::Break(Cause::Mismatch("cut off"));
+                }
+                if at >= point {
+                    self.expected = self.expected.max(lead.unwrap_or(0));
                 }
                 let cause = if at < point { self.below(header) } else { self.above(header) };
                 if let Some(cause) = cause {
@@ -82,6 +88,9 @@ impl Scanner<'_> {
                 ControlFlow::Continue(())
             });
             let walked = walked.map_err(|e| Error::io("read", segment.path(Part::Log), e))?;
+            if walked.position >= point {
+                self.expected = self.expected.max(lead.unwrap_or(0));
+            }
             let Stop::Failed(cause) = walked.stop else {
                 return Ok(finished(builder, aborted, damage, (walked.position, walked.stop)));
             };

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::group::Failure;
 use super::ledger::{Ledger, Mark};
 use super::listing::Listing;
 use super::manifest::{self, Entry, LogEnd};
@@ -42,6 +43,14 @@ impl Writer {
             self.start_over(log, target)?;
             return Ok(true);
         };
+        // The mark will stand at the cut, so what is older must be durable.
+        let older = View { segments: Arc::new(view.segments[..=index].to_vec()), ..view.clone() };
+        log.seal_older(&older).map_err(|failure| {
+            if let Failure::Final(error) = &failure {
+                log.poison(error);
+            }
+            failure.into_error()
+        })?;
         log.ledger().append(&[Entry::Cut { point: target, before: self.log_end_now() }])?;
         let result = self.carry_out(log, (&view, index), (target, raise_epoch), now);
         if let Err(error) = &result {
@@ -128,7 +137,10 @@ impl Writer {
         self.write_snapshot(log);
         log.directory_changed.store(true, Ordering::Release);
         log.sync_directory()?;
+        let mark = Mark { tip: self.tip(), durable_end: target };
+        raise_slots(&mut log.ledger(), mark)?;
         log.ledger().replace()?;
+        log.published.publish(|view| view.durable_end = target);
         self.publish(log);
         self.remove_due(log, now);
         Ok(())
@@ -180,6 +192,12 @@ fn facts_below(segment: &Segment, target: Offset) -> Result<Facts> {
         }
     })?;
     Ok(facts)
+}
+
+/// Says in both slots that the log is durable up to a cut that was carried out and synced. Behind
+/// the last batch nothing else tells where the log goes on: a cut inside a batch takes all of it.
+pub(super) fn raise_slots(ledger: &mut Ledger, mark: Mark) -> Result<()> {
+    ledger.change_slots(|slot| *slot = slot.moved_to(mark))
 }
 
 /// Lowers both slots to a cut in `segment`, before anything goes, and raises the epoch above all
