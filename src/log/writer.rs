@@ -205,13 +205,19 @@ impl Writer {
         }
     }
 
-    /// Begins `epoch` at `base`, writing the file if that is news.
+    /// Begins `epoch` at `base`, writing the file if that is news. The watermark has to know of an
+    /// epoch before the first batch of it is written: none can be above the highest that it names.
     pub(super) fn assign_epoch(
         &mut self,
         log: &Opened,
         epoch: LeaderEpoch,
         base: Offset,
     ) -> Result<()> {
+        let mut ledger = log.ledger();
+        if ledger.slot().is_some_and(|slot| slot.leader_epoch < Some(epoch)) {
+            ledger.change_slots(|slot| slot.leader_epoch = Some(epoch))?;
+        }
+        drop(ledger);
         let before = self.epochs.clone();
         if self.epochs.assign(epoch, base)
             && let Err(error) = self.write_epochs(log)
