@@ -95,14 +95,16 @@ pub(super) fn producers_at(
     Ok(producers)
 }
 
-/// Gives the batches of a segment that begin in `offsets` to `visit`.
+/// Gives the batches of a segment that hold some of `offsets` to `visit`.
 fn replay_segment(
     segment: &Segment,
     offsets: std::ops::Range<Offset>,
     visit: &mut dyn FnMut(&RecordBatch<'_>),
 ) -> Result<()> {
     for_each_batch(segment, &mut |batch| {
-        if offsets.contains(&batch.header().base_offset()) {
+        // The batch that holds the first offset too, whole: its records were not all deleted.
+        let header = batch.header();
+        if header.last_offset() >= offsets.start && header.base_offset() < offsets.end {
             visit(batch);
         }
     })
