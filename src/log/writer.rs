@@ -213,6 +213,10 @@ impl Writer {
         epoch: LeaderEpoch,
         base: Offset,
     ) -> Result<()> {
+        if self.epochs.latest() == Some(epoch) && base >= self.log_end {
+            // As for nearly every append: nothing to say.
+            return Ok(());
+        }
         let mut ledger = log.ledger();
         if ledger.slot().is_some_and(|slot| slot.leader_epoch < Some(epoch)) {
             ledger.change_slots(|slot| slot.leader_epoch = Some(epoch))?;
