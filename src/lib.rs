@@ -27,4 +27,8 @@ pub use log::{
 };
 pub use producer::partition_for_key;
 pub use record::{Batch, Record};
+pub use segment::{
+    Damage, IndexFile, IndexFileEntry, LogFile, LogPiece, LogPieces, OffsetIndexEntry, Piece,
+    TimeIndexEntry, base_offset_of,
+};
 pub use store::{Store, StoreOptions, Topic, TopicOptions};

@@ -1,0 +1,72 @@
+//! What is written: standard output in large pieces, and the forms of records.
+
+pub(crate) mod escape;
+pub(crate) mod format;
+pub(crate) mod human;
+pub(crate) mod json;
+pub(crate) mod style;
+
+use std::io::{IsTerminal, Stdout, Write};
+
+use crate::exit::{Failure, Result};
+use style::Style;
+
+/// Bytes that are gathered for one write.
+const GATHER_BYTES: usize = 256 << 10;
+
+/// Standard output. Lines are put into [`Out::line`]; [`Out::settle`] after each.
+pub(crate) struct Out {
+    gathered: Vec<u8>,
+    stdout: Stdout,
+    /// The terminal's columns, if it is one.
+    pub(crate) width: Option<usize>,
+    pub(crate) style: Style,
+}
+
+impl Out {
+    pub(crate) fn new() -> Out {
+        let stdout = std::io::stdout();
+        let is_terminal = stdout.is_terminal();
+        let size = if is_terminal { terminal_size::terminal_size_of(&stdout) } else { None };
+        Out {
+            gathered: Vec::with_capacity(GATHER_BYTES + (64 << 10)),
+            stdout,
+            width: size.map(|(width, _)| usize::from(width.0)),
+            style: Style::detect(is_terminal),
+        }
+    }
+
+    /// Where lines are appended, each with its end.
+    pub(crate) fn line(&mut self) -> &mut Vec<u8> {
+        &mut self.gathered
+    }
+
+    /// Appends a line.
+    pub(crate) fn text(&mut self, line: impl std::fmt::Display) -> Result<()> {
+        // Writing to a vector cannot fail.
+        let _ = writeln!(self.gathered, "{line}");
+        self.settle()
+    }
+
+    /// Appends a line that must not wrap: what the terminal has no room for is cut off.
+    pub(crate) fn row(&mut self, line: impl std::fmt::Display) -> Result<()> {
+        let start = self.gathered.len();
+        let _ = write!(self.gathered, "{line}");
+        human::fit(start, self.width, self.style, &mut self.gathered);
+        self.gathered.push(b'\n');
+        self.settle()
+    }
+
+    /// Writes what was gathered, once it is enough.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        if self.gathered.len() < GATHER_BYTES { Ok(()) } else { self.flush() }
+    }
+
+    /// Writes all that was gathered.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        let mut stdout = self.stdout.lock();
+        let written = stdout.write_all(&self.gathered).and_then(|()| stdout.flush());
+        self.gathered.clear();
+        written.map_err(|error| Failure::output(&error))
+    }
+}

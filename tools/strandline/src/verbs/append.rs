@@ -1,0 +1,228 @@
+//! `strandline append`: lines become records, records batches.
+
+use std::time::Duration;
+
+use strandline::{Batch, Durability, Log, partition_for_key};
+
+use crate::args::{AppendArgs, DurabilityArg, InputFormat};
+use crate::engine::{self, Purpose};
+use crate::exit::{Exit, Failure, Result};
+use crate::input::lines::Fields;
+use crate::input::{Next, Parsed, Source, jsonl, lines};
+use crate::output::Out;
+use crate::output::human::{count, many, span};
+use crate::progress::Progress;
+
+/// A batch that is not full waits so long for more.
+const LINGER: Duration = Duration::from_millis(200);
+/// So many bytes are appended before they are synced, unless the input rests.
+const SYNC_BYTES: usize = 64 << 20;
+
+/// Appends what the input holds, and says where it went.
+pub(crate) fn run(args: &AppendArgs) -> Result<Exit> {
+    let fields = Fields { key: args.key_field.clone(), timestamp: args.timestamp_field.clone() };
+    if args.input_format == InputFormat::Jsonl
+        && (fields.key.is_some() || fields.timestamp.is_some())
+    {
+        let why = "--key-field and --timestamp-field are for --input-format lines";
+        return Err(Failure::usage(why));
+    }
+    let dir = args.store.dir();
+    let store = engine::open(&dir, Purpose::Write)?;
+    let topic = engine::topic(&store, &dir, &args.topic)?;
+    let logs = engine::logs(&topic, args.partition)?;
+    let mut source = Source::open(args.file.as_deref())?;
+    let mut appender = Appender::new(logs, args);
+    let mut progress = Progress::new();
+    let fed = feed(&mut source, &fields, &mut appender, &mut progress);
+    progress.clear();
+    // What was read before a broken line is appended all the same.
+    let ended = appender.settle();
+    let closed = store.close().map_err(Failure::from);
+    appender.report(args, ended.is_ok())?;
+    let settled = ended.and(closed);
+    match (fed, settled) {
+        (Err(failure), Ok(())) => {
+            let records = many(appender.appended(), "record", "records");
+            Err(failure.and(format_args!("{records} before it are appended")))
+        }
+        (Err(failure), Err(other)) => Err(failure.and(other.message)),
+        (Ok(()), settled) => settled.map(|()| Exit::Done),
+    }
+}
+
+fn feed(
+    source: &mut Source,
+    fields: &Fields,
+    to: &mut Appender,
+    progress: &mut Progress,
+) -> Result<()> {
+    let (name, total) = (source.name.clone(), source.total);
+    loop {
+        let done = source.read_bytes();
+        let (number, line) = match source.next(LINGER)? {
+            Next::Line(number, line) => (number, line),
+            Next::Idle => {
+                to.settle()?;
+                continue;
+            }
+            Next::End => return Ok(()),
+        };
+        let parsed = match to.format {
+            InputFormat::Lines => lines::parse(line, fields).map(Some),
+            InputFormat::Jsonl => jsonl::parse(line),
+        };
+        let at_line = |why: String| Failure::usage(format!("{name}: line {number}: {why}"));
+        if let Some(record) = parsed.map_err(at_line)? {
+            to.push(&record)
+                .map_err(|failure| failure.at(format_args!("{name}: up to line {number}")))?;
+        }
+        progress.at(to.pushed, done, total);
+    }
+}
+
+/// Gathers records into batches, a batch for each partition.
+struct Appender {
+    targets: Vec<Target>,
+    format: InputFormat,
+    headers: Vec<(String, String)>,
+    batch_bytes: usize,
+    synced: bool,
+    /// Where records without a key go until that batch is full.
+    turn: usize,
+    pushed: u64,
+    unsynced_bytes: usize,
+}
+
+/// A partition, and what is gathered for it.
+struct Target {
+    log: Log,
+    batch: Batch,
+    /// Offsets of what was appended: the first, the last.
+    offsets: Option<(i64, i64)>,
+    records: u64,
+    batches: u64,
+    synced: bool,
+}
+
+impl Appender {
+    fn new(logs: Vec<Log>, args: &AppendArgs) -> Appender {
+        let most = logs.first().map_or(usize::MAX, max_message_bytes);
+        let target = |log| {
+            let batch = match args.codec {
+                Some(codec) => Batch::new().compression(codec),
+                None => Batch::new(),
+            };
+            Target { log, batch, offsets: None, records: 0, batches: 0, synced: true }
+        };
+        Appender {
+            targets: logs.into_iter().map(target).collect(),
+            format: args.input_format,
+            headers: args.header.clone(),
+            batch_bytes: args.batch_bytes.min(most),
+            synced: args.durability == DurabilityArg::Synced,
+            turn: 0,
+            pushed: 0,
+            unsynced_bytes: 0,
+        }
+    }
+
+    /// Takes a record. A batch that it does not fit into is appended first.
+    fn push(&mut self, record: &Parsed<'_>) -> Result<()> {
+        let partitions = self.targets.len();
+        let target = match &record.key {
+            Some(key) if partitions > 1 => partition_for_key(key, partitions as u32) as usize,
+            _ => self.turn,
+        };
+        let more: usize =
+            self.headers.iter().map(|(name, value)| 10 + name.len() + value.len()).sum();
+        let size = record.size_at_most() + more;
+        let batch = &self.targets[target].batch;
+        if !batch.is_empty() && batch.size_bytes() + size > self.batch_bytes {
+            self.append(target)?;
+        }
+        record.push_to(&mut self.targets[target].batch, &self.headers);
+        self.pushed += 1;
+        if self.targets[target].batch.size_bytes() >= self.batch_bytes {
+            self.append(target)?;
+        }
+        Ok(())
+    }
+
+    /// Appends what is gathered for a partition. It is dropped if it is refused.
+    fn append(&mut self, number: usize) -> Result<()> {
+        if number == self.turn {
+            self.turn = (number + 1) % self.targets.len();
+        }
+        let target = &mut self.targets[number];
+        let (records, size) = (target.batch.len() as u64, target.batch.size_bytes());
+        let appended = target.log.append(&mut target.batch, Durability::Written);
+        target.batch.clear();
+        let appended = appended?;
+        let first = target.offsets.map_or(appended.base_offset, |(first, _)| first);
+        target.offsets = Some((first, appended.last_offset));
+        target.records += records;
+        target.batches += 1;
+        target.synced = false;
+        self.unsynced_bytes += size;
+        if self.unsynced_bytes >= SYNC_BYTES { self.sync() } else { Ok(()) }
+    }
+
+    /// Appends all that is gathered, and makes it as durable as was asked.
+    fn settle(&mut self) -> Result<()> {
+        let mut first = Ok(());
+        for number in 0..self.targets.len() {
+            if !self.targets[number].batch.is_empty() {
+                first = first.and(self.append(number));
+            }
+        }
+        first.and(self.sync())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.unsynced_bytes = 0;
+        if self.synced {
+            for target in self.targets.iter_mut().filter(|target| !target.synced) {
+                target.log.flush()?;
+                target.synced = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn appended(&self) -> u64 {
+        self.targets.iter().map(|target| target.records).sum()
+    }
+
+    /// Says what was appended where: the acknowledgement.
+    fn report(&self, args: &AppendArgs, settled: bool) -> Result<()> {
+        let mut out = Out::new();
+        let (topic, all) = (&args.topic, many(self.appended(), "record", "records"));
+        let how = match (self.synced, settled) {
+            (_, false) => "not known to be durable",
+            (true, true) => "durable",
+            (false, true) => "written",
+        };
+        let used: Vec<_> = self.targets.iter().filter(|target| target.records > 0).collect();
+        out.text(match used.as_slice() {
+            [one] => {
+                let (first, last) = one.offsets.unwrap_or_default();
+                let partition = one.log.partition();
+                format!("appended {all} to {topic}-{partition}, {}, {how}", span(first, last))
+            }
+            _ => format!("appended {all} to {topic}, {how}"),
+        })?;
+        for target in used.iter().filter(|_| used.len() > 1) {
+            let (first, last) = target.offsets.unwrap_or_default();
+            let (partition, records) = (target.log.partition(), count(target.records));
+            out.text(format!("  partition {partition}: {records} at {}", span(first, last)))?;
+        }
+        out.flush()
+    }
+}
+
+/// The topic's `max.message.bytes`: a batch of the default size must not be refused.
+fn max_message_bytes(log: &Log) -> usize {
+    let set = log.config().to_pairs().find(|(name, _)| *name == "max.message.bytes");
+    set.and_then(|(_, value)| value.parse().ok()).unwrap_or(1_048_588)
+}

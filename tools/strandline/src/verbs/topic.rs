@@ -1,0 +1,185 @@
+//! `strandline topic`: make, list, describe, delete.
+
+use strandline::{LogConfig, Topic, TopicOptions};
+
+use crate::args::{CreateArgs, DeleteArgs, DescribeArgs, ListArgs, TopicVerb};
+use crate::engine::{self, Purpose};
+use crate::exit::{Exit, Failure, Result, complain, name_of};
+use crate::output::Out;
+use crate::output::human::{bytes, count, many};
+use crate::output::json::{self, Object};
+use crate::output::style::Ink;
+
+/// Runs one of the verbs.
+pub(crate) fn run(verb: &TopicVerb) -> Result<Exit> {
+    match verb {
+        TopicVerb::Create(args) => create(args),
+        TopicVerb::List(args) => list(args),
+        TopicVerb::Describe(args) => describe(args),
+        TopicVerb::Delete(args) => delete(args),
+    }
+}
+
+fn create(args: &CreateArgs) -> Result<Exit> {
+    let pairs = args.config.iter().map(|(name, value)| (name, value));
+    let config = LogConfig::from_pairs(pairs).map_err(|error| Failure::usage(error.to_string()))?;
+    let dir = args.store.dir();
+    let store = engine::open(&dir, Purpose::Create)?;
+    let options = TopicOptions::new().partitions(args.partitions).config(config);
+    let topic = store.create_topic(&args.topic, options)?;
+    let partitions = many(args.partitions.into(), "partition", "partitions");
+    let mut out = Out::new();
+    out.text(format_args!(
+        "created topic {} with {partitions} in {}",
+        topic.name(),
+        name_of(&dir)
+    ))?;
+    store.close()?;
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn delete(args: &DeleteArgs) -> Result<Exit> {
+    let dir = args.store.dir();
+    let store = engine::open(&dir, Purpose::Write)?;
+    // Told apart from a store that cannot be changed, and with what to do about it.
+    engine::topic(&store, &dir, &args.topic)?;
+    store.delete_topic(&args.topic)?;
+    store.close()?;
+    let mut out = Out::new();
+    out.text(format_args!("deleted topic {}", args.topic))?;
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn list(args: &ListArgs) -> Result<Exit> {
+    let store = engine::open(&args.store.dir(), Purpose::Read)?;
+    let mut out = Out::new();
+    let topics = store.topics()?;
+    let width = topics.iter().map(|topic| topic.name().len()).max().unwrap_or(0);
+    for topic in &topics {
+        if args.json {
+            topic_line(topic, None, out.line());
+            out.settle()?;
+            continue;
+        }
+        let partitions = topic.partition_numbers().len() as u64;
+        let id = topic.id().map(|id| id.to_string()).unwrap_or_default();
+        let partitions = many(partitions, "partition", "partitions");
+        let line = format!("{:<width$}  {partitions:>14}  {id}", topic.name());
+        out.row(line)?;
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn describe(args: &DescribeArgs) -> Result<Exit> {
+    let dir = args.store.dir();
+    let store = engine::open(&dir, Purpose::Read)?;
+    let topics = match &args.topic {
+        Some(name) => vec![engine::topic(&store, &dir, name)?],
+        None => store.topics()?,
+    };
+    let (mut out, mut exit) = (Out::new(), Exit::Done);
+    for (number, topic) in topics.iter().enumerate() {
+        if args.json {
+            topic_line(topic, Some(topic.config()), out.line());
+        } else {
+            heading(topic, number > 0, &mut out)?;
+        }
+        for partition in topic.partition_numbers() {
+            match look(topic, partition) {
+                Ok(facts) if args.json => facts.write_json(topic.name(), out.line()),
+                Ok(facts) => facts.write_row(&mut out)?,
+                Err(failure) => {
+                    out.flush()?;
+                    let at = format!("{}-{partition}", topic.name());
+                    exit = exit.and(failure.exit);
+                    complain("error", failure.at(at).message);
+                }
+            }
+        }
+    }
+    out.flush()?;
+    Ok(exit)
+}
+
+/// What there is to say of a partition.
+struct Facts {
+    partition: u32,
+    start: i64,
+    end: i64,
+    stable: i64,
+    segments: u64,
+    size_bytes: u64,
+}
+
+fn look(topic: &Topic, partition: u32) -> Result<Facts> {
+    let log = topic.partition(partition)?;
+    let segments = log.segments()?;
+    Ok(Facts {
+        partition,
+        start: log.log_start_offset()?,
+        end: log.log_end_offset()?,
+        stable: log.last_stable_offset()?,
+        segments: segments.len() as u64,
+        size_bytes: segments.iter().map(|segment| segment.size_bytes).sum(),
+    })
+}
+
+impl Facts {
+    fn write_json(&self, topic: &str, out: &mut Vec<u8>) {
+        let mut line = Object::line("partition", out);
+        line.text("topic", topic);
+        line.number("partition", self.partition);
+        line.number("logStartOffset", self.start);
+        line.number("logEndOffset", self.end);
+        line.number("lastStableOffset", self.stable);
+        line.size("segments", self.segments);
+        line.size("size", self.size_bytes);
+        line.end_line();
+    }
+
+    fn write_row(&self, out: &mut Out) -> Result<()> {
+        let (on, off) = (out.style.on(Ink::Offset), out.style.off());
+        let span = format!("{on}{:>12}  {:>12}{off}", self.start, self.end);
+        let (segments, size) = (count(self.segments), bytes(self.size_bytes));
+        let stable = self.stable;
+        out.row(format_args!(
+            "{:>11}  {span}  {stable:>12}  {segments:>8}  {size:>10}",
+            self.partition
+        ))
+    }
+}
+
+fn heading(topic: &Topic, behind_another: bool, out: &mut Out) -> Result<()> {
+    if behind_another {
+        out.text("")?;
+    }
+    let (bold, faint, off) = (out.style.on(Ink::Bold), out.style.on(Ink::Faint), out.style.off());
+    let partitions = many(topic.partition_numbers().len() as u64, "partition", "partitions");
+    let id = topic.id().map(|id| format!("  id {id}")).unwrap_or_default();
+    out.row(format_args!("{bold}{}{off}  {partitions}{id}", topic.name()))?;
+    for (name, value) in topic.config().to_pairs() {
+        out.row(format_args!("  {name}={value}"))?;
+    }
+    out.row(format_args!(
+        "{faint}  PARTITION         START           END        STABLE  SEGMENTS        SIZE{off}"
+    ))
+}
+
+fn topic_line(topic: &Topic, config: Option<&LogConfig>, out: &mut Vec<u8>) {
+    let mut line = Object::line("topic", out);
+    line.text("schema", json::SCHEMA);
+    line.text("topic", topic.name());
+    line.maybe_text("topicId", topic.id().map(|id| id.to_string()).as_deref());
+    line.size("partitions", topic.partition_numbers().len() as u64);
+    if let Some(config) = config {
+        let mut settings = Object::begin(line.field("config"));
+        for (name, value) in config.to_pairs() {
+            settings.named_text(name, value);
+        }
+        settings.end();
+    }
+    line.end_line();
+}
