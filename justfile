@@ -29,3 +29,11 @@ deny:
 # Each benchmark, beside the limit of the machine that was measured in the same run.
 bench *ARGS:
     cargo bench {{ARGS}}
+
+# The kill loop, longer than the gate runs it.
+kill-long:
+    STRANDLINE_KILLS=5000 cargo test --release --test crash -- --nocapture no_acknowledged
+
+# The model of a log against random operations, longer than the gate runs it.
+model-long:
+    STRANDLINE_MODEL_CASES=20000 cargo test --release --test model
