@@ -35,6 +35,11 @@ impl Known {
         Known { entry: Some(entry), config, directories: BTreeSet::new() }
     }
 
+    /// The same with other lines in the file.
+    pub(super) fn with_entry(self, entry: TopicEntry) -> Known {
+        Known { entry: Some(entry), ..self }
+    }
+
     pub(super) fn id(&self) -> Option<TopicId> {
         self.entry.as_ref().map(|entry| entry.id)
     }

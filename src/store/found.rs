@@ -110,8 +110,8 @@ impl Found {
         if let Some(first) = foreign.first() {
             let (path, others) = (root.path().display(), foreign.len() - 1);
             self.warnings.push(format!(
-                "{path}: {first} and {others} more are no directories of partitions: left alone \
-                 (Kafka does not start beside such directories)"
+                "{path}: {first} (and {others} others) is no directory of a partition and is left \
+                 alone; Kafka does not start beside it"
             ));
         }
         Ok(())

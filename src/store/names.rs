@@ -11,6 +11,7 @@
 use std::fmt;
 
 use super::checkpoint::OPENING_TOPIC;
+use super::topics::MOST_PARTITIONS;
 
 /// The most bytes that a name can have on any file system that is used.
 const MOST_NAME_BYTES: usize = 255;
@@ -18,6 +19,9 @@ const MOST_NAME_BYTES: usize = 255;
 const MOST_TOPIC_BYTES: usize = 249;
 /// `.`, 32 hexadecimal digits, `-delete`.
 const DELETE_SUFFIX_BYTES: usize = 1 + 32 + 7;
+// So a partition's directory always has a name that is short enough.
+const _: () = assert!(MOST_TOPIC_BYTES + "-99999".len() <= MOST_NAME_BYTES);
+const _: () = assert!(MOST_PARTITIONS <= 100_000);
 const METADATA_TOPIC: &str = "__cluster_metadata";
 const SUFFIXES: [&str; 3] = ["-delete", "-future", "-stray"];
 /// Kafka's own directory for a cache, which holds no partition.
@@ -69,11 +73,6 @@ pub(super) fn check_topic(name: &str) -> Result<(), NameError> {
             None => Ok(()),
         },
     }
-}
-
-/// Whether every partition's directory of such a topic has a name that is short enough.
-pub(super) fn fits(topic: &str, partitions: u32) -> bool {
-    partition_dir(topic, partitions.saturating_sub(1)).len() <= MOST_NAME_BYTES
 }
 
 /// Whether two topics' metrics would have one name: then Kafka refuses the second.

@@ -268,7 +268,7 @@ impl Core {
             None => self.entry_of(name, &known)?,
         };
         let entry = TopicEntry { state: TopicState::Deleting, ..entry };
-        let deleting = Known { entry: Some(entry.clone()), ..known.clone() };
+        let deleting = known.clone().with_entry(entry.clone());
         directory.catalog().insert(name, deleting);
         if let Err(error) = directory.persist() {
             directory.catalog().insert(name, known);
@@ -334,10 +334,6 @@ fn check_new(name: &str, new: &NewTopic) -> Result<()> {
     if new.partitions == 0 || new.partitions > topics::MOST_PARTITIONS {
         let most = topics::MOST_PARTITIONS;
         let why = format!("a topic has 1 to {most} partitions, not {}", new.partitions);
-        return Err(Error::Invalid(why));
-    }
-    if !names::fits(name, new.partitions) {
-        let why = format!("the name {name} is too long for {} partitions", new.partitions);
         return Err(Error::Invalid(why));
     }
     if new.id.is_some_and(TopicId::is_zero) {

@@ -1,0 +1,31 @@
+//! What stores, topics and logs promise, through the public door alone.
+
+#[path = "api/help.rs"]
+mod help;
+
+#[path = "api/close.rs"]
+mod close;
+#[path = "api/damage.rs"]
+mod damage;
+#[path = "api/housekeeping.rs"]
+mod housekeeping;
+#[path = "api/leftovers.rs"]
+mod leftovers;
+#[path = "api/lock.rs"]
+mod lock;
+#[path = "api/logs.rs"]
+mod logs;
+#[path = "api/many.rs"]
+mod many;
+#[path = "api/readers.rs"]
+mod readers;
+#[path = "api/topics.rs"]
+mod topics;
+
+#[path = "../examples/append_and_fetch.rs"]
+mod append_and_fetch;
+
+#[test]
+fn the_example_runs() {
+    append_and_fetch::main().unwrap();
+}

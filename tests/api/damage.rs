@@ -1,0 +1,172 @@
+//! Files at the top of a store that are lost, damaged, or of a later version.
+
+use strandline::{Error, Store, TopicOptions};
+
+use crate::help::{append, closed_store, open, open_read_only, place, text, values};
+
+#[test]
+fn a_lost_topics_file_costs_settings_and_nothing_else() {
+    let (_dir, path) = place();
+    closed_store(&path);
+    let id = open_read_only(&path).topic("events").unwrap().id();
+    std::fs::remove_file(path.join("strandline.topics")).unwrap();
+    let store = open(&path);
+    assert_eq!(store.warnings().len(), 1, "{:?}", store.warnings());
+    assert!(store.warnings()[0].contains("strandline.topics"), "{:?}", store.warnings());
+    let topic = store.topic("events").unwrap();
+    assert_eq!((topic.id(), topic.partitions()), (id, 1));
+    append(&topic.partition(0).unwrap(), "two");
+    let exists = store.create_topic("events", TopicOptions::new());
+    assert!(matches!(exists, Err(Error::Exists(_))), "{exists:?}");
+    store.create_topic("other", TopicOptions::new()).unwrap();
+    store.close().unwrap();
+    let store = open(&path);
+    assert_eq!(store.topics().unwrap().len(), 2);
+    assert_eq!(values(&store.log("events", 0).unwrap()), ["one", "two"]);
+    store.delete_topic("events").unwrap();
+    assert_eq!(store.topics().unwrap().len(), 1);
+}
+
+#[test]
+fn a_damaged_topics_file_is_kept_aside_before_it_is_written_again() {
+    let (_dir, path) = place();
+    closed_store(&path);
+    let damaged = text(path.join("strandline.topics")).replace("partitions 1", "partitions 2");
+    std::fs::write(path.join("strandline.topics"), &damaged).unwrap();
+    let store = open(&path);
+    assert!(store.warnings()[0].contains("crc"), "{:?}", store.warnings());
+    assert_eq!(store.topic("events").unwrap().partitions(), 1);
+    store.create_topic("other", TopicOptions::new()).unwrap();
+    assert_eq!(text(path.join("strandline.topics.damaged")), damaged);
+}
+
+#[test]
+fn a_setting_that_cannot_be_is_left_out_with_a_warning_and_kept_in_the_file() {
+    let (_dir, path) = place();
+    closed_store(&path);
+    let file = path.join("strandline.topics");
+    let before = text(file.clone());
+    let (kept, _) = before.rsplit_once("crc ").unwrap();
+    std::fs::write(&file, format!("{kept}config segment.bytes=many\ncrc -\n")).unwrap();
+    let store = open(&path);
+    assert!(store.warnings()[0].contains("segment.bytes"), "{:?}", store.warnings());
+    append(&store.log("events", 0).unwrap(), "two");
+    store.create_topic("other", TopicOptions::new()).unwrap();
+    assert!(text(file).contains("segment.bytes=many"));
+}
+
+#[test]
+fn a_later_version_is_said_to_be_one() {
+    for (name, bytes) in [
+        ("strandline.topics", "version 2\ntopics in another form\ncrc -\n"),
+        ("strandline.owner", "version 3\ncrc -\n"),
+    ] {
+        let (_dir, path) = place();
+        closed_store(&path);
+        std::fs::write(path.join(name), bytes).unwrap();
+        for options in [Store::options(), Store::options().read_only(true)] {
+            let error = options.open(&path).unwrap_err();
+            let version = i64::from(bytes.as_bytes()[8] - b'0');
+            assert!(
+                matches!(&error, Error::Newer { path: at, version: of, .. }
+                    if *at == path.join(name) && *of == version),
+                "{error:?}"
+            );
+        }
+        assert_eq!(text(path.join(name)), bytes);
+    }
+}
+
+#[test]
+fn a_log_of_a_later_version_is_said_to_be_one_and_the_others_are_not_hit() {
+    let (_dir, path) = place();
+    closed_store(&path);
+    let store = open(&path);
+    store.create_topic("other", TopicOptions::new()).unwrap();
+    store.close().unwrap();
+    let file = path.join("events-0/segments.manifest");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[9] = 2;
+    let crc = crc32c(&bytes[8..128]);
+    bytes[4..8].copy_from_slice(&crc.to_be_bytes());
+    std::fs::write(&file, &bytes).unwrap();
+    let store = open(&path);
+    let error = store.log("events", 0).unwrap().log_end_offset().unwrap_err();
+    assert!(
+        matches!(&error, Error::Newer { path: at, version: 2, .. } if *at == file),
+        "{error:?}"
+    );
+    append(&store.log("other", 0).unwrap(), "one");
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+}
+
+/// Bit by bit, as its definition says.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ if crc & 1 == 1 { 0x82f6_3b78 } else { 0 };
+        }
+    }
+    !crc
+}
+
+#[test]
+fn damaged_checkpoints_count_as_empty_and_are_told_of() {
+    let (_dir, path) = place();
+    closed_store(&path);
+    for name in ["replication", "recovery-point", "log-start"] {
+        std::fs::write(path.join(format!("{name}-offset-checkpoint")), "0\n5\nevents\n").unwrap();
+    }
+    let store = open(&path);
+    assert_eq!(store.warnings().len(), 3, "{:?}", store.warnings());
+    assert_eq!(values(&store.log("events", 0).unwrap()), ["one"]);
+    append(&store.log("events", 0).unwrap(), "two");
+    store.close().unwrap();
+    let store = open(&path);
+    assert_eq!(store.warnings(), [""; 0]);
+    assert_eq!(values(&store.log("events", 0).unwrap()), ["one", "two"]);
+}
+
+#[test]
+fn a_directory_of_another_topic_is_not_taken_for_ours() {
+    let (_dir, path) = place();
+    closed_store(&path);
+    let file = path.join("events-0/partition.metadata");
+    std::fs::write(&file, "version: 0\ntopic_id: gMflXnwDS2K7CfvVf3do3Q").unwrap();
+    let error = open(&path).log("events", 0).unwrap_err();
+    assert!(matches!(&error, Error::Corrupt { path: at, .. } if *at == file), "{error:?}");
+}
+
+#[test]
+fn a_lost_partition_is_not_found_and_told_of() {
+    let (_dir, path) = place();
+    let store = open(&path);
+    store.create_topic("events", TopicOptions::new().partitions(3)).unwrap();
+    drop(store);
+    std::fs::remove_dir_all(path.join("events-1")).unwrap();
+    let store = open(&path);
+    assert!(store.warnings()[0].contains("events-1"), "{:?}", store.warnings());
+    let topic = store.topic("events").unwrap();
+    assert_eq!(topic.partitions(), 3);
+    assert!(matches!(topic.partition(1), Err(Error::NotFound(_))));
+    append(&topic.partition(2).unwrap(), "one");
+}
+
+#[test]
+fn an_owner_file_that_is_lost_or_damaged_hurts_nobody() {
+    let (_dir, path) = place();
+    closed_store(&path);
+    for bytes in [Some("garbage"), Some(""), None] {
+        let file = path.join("strandline.owner");
+        match bytes {
+            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        let store = open(&path);
+        assert_eq!(store.warnings(), [""; 0]);
+        assert_eq!(values(&store.log("events", 0).unwrap()), ["one"]);
+        assert!(text(file).contains(&format!("pid {}\n", std::process::id())));
+    }
+}

@@ -1,0 +1,128 @@
+//! A log through its handle: what is appended comes back, cut, deleted, over a reopening.
+
+use strandline::{
+    Batch, Durability, Error, FetchOptions, Isolation, LogConfig, Record, TopicOptions,
+};
+
+use crate::help::{START, append, open, open_read_only, place, values};
+
+#[test]
+fn keys_values_headers_and_times_come_back_as_they_were() {
+    let (_dir, path) = place();
+    let store = open(&path);
+    let log = store.create_topic("events", TopicOptions::new()).unwrap().partition(0).unwrap();
+    let headers = [("a", Some(&b"1"[..])), ("a", None)];
+    let mut batch = Batch::new();
+    batch.push(Record::new().key("k").value("v").headers(&headers).timestamp(START - 5));
+    batch.push(Record::new());
+    batch.push(Record::new().key("").value("").timestamp(-7_000));
+    let refused = log.append(&mut batch, Durability::Written).unwrap_err();
+    assert!(matches!(refused, Error::InvalidTimestamp(_) | Error::InvalidRecord(_)), "{refused}");
+
+    let mut batch = Batch::new();
+    batch.push(Record::new().key("k").value("v").headers(&headers).timestamp(START - 5));
+    batch.push(Record::new());
+    batch.push(Record::new().key("").value(""));
+    let appended = log.append(batch, Durability::Written).unwrap();
+    assert_eq!((appended.base_offset, appended.last_offset), (0, 2));
+    assert_eq!((appended.max_timestamp, appended.duplicate), (Some(START), false));
+    store.close().unwrap();
+
+    let log = open_read_only(&path).log("events", 0).unwrap();
+    let fetched = log.fetch(0, FetchOptions::new()).unwrap();
+    let records: Vec<_> = fetched.records().map(Result::unwrap).collect();
+    let seen: Vec<_> = records.iter().map(|r| (r.offset(), r.timestamp(), r.key())).collect();
+    let wanted = [
+        (0, Some(START - 5), Some(&b"k"[..])),
+        (1, Some(START), None),
+        (2, Some(START), Some(&b""[..])),
+    ];
+    assert_eq!(seen, wanted);
+    assert_eq!(records[0].headers().count(), 2);
+    assert_eq!((records[1].value(), records[2].value()), (None, Some(&b""[..])));
+}
+
+#[test]
+fn offsets_that_are_not_there_are_out_of_range() {
+    let (_dir, path) = place();
+    let store = open(&path);
+    let log = store.create_topic("events", TopicOptions::new()).unwrap().partition(0).unwrap();
+    for value in ["one", "two", "three"] {
+        append(&log, value);
+    }
+    log.delete_records(Some(1)).unwrap();
+    for wanted in [-1, 0, 4] {
+        let error = log.fetch(wanted, FetchOptions::new()).unwrap_err();
+        assert!(
+            matches!(error, Error::OffsetOutOfRange { wanted: of, log_start: 1, log_end: 3 }
+                if of == wanted),
+            "{error:?}"
+        );
+    }
+    assert!(log.fetch(3, FetchOptions::new()).unwrap().is_empty());
+}
+
+#[test]
+fn what_is_cut_off_stays_cut_off_and_the_log_goes_on_there() {
+    let (_dir, path) = place();
+    let store = open(&path);
+    let log = store.create_topic("events", TopicOptions::new()).unwrap().partition(0).unwrap();
+    for value in ["one", "two", "three"] {
+        append(&log, value);
+    }
+    assert!(log.truncate_to(1).unwrap());
+    assert_eq!(values(&log), ["one"]);
+    append(&log, "another two");
+    drop((store, log));
+    let store = open(&path);
+    let log = store.log("events", 0).unwrap();
+    assert_eq!(values(&log), ["one", "another two"]);
+    log.start_over_at(100).unwrap();
+    assert_eq!(append(&log, "far"), 100);
+    store.close().unwrap();
+    let log = open(&path).log("events", 0).unwrap();
+    assert_eq!((log.log_start_offset().unwrap(), log.log_end_offset().unwrap()), (100, 101));
+    assert_eq!(values(&log), ["far"]);
+}
+
+#[test]
+fn deleted_records_do_not_come_back() {
+    let (_dir, path) = place();
+    let store = open(&path);
+    let log = store.create_topic("events", TopicOptions::new()).unwrap().partition(0).unwrap();
+    for value in ["one", "two", "three"] {
+        append(&log, value);
+    }
+    assert_eq!(log.delete_records(Some(2)).unwrap(), 2);
+    drop((store, log));
+    let store = open(&path);
+    assert_eq!(values(&store.log("events", 0).unwrap()), ["three"]);
+    assert_eq!(store.log("events", 0).unwrap().delete_records(None).unwrap(), 3);
+    store.close().unwrap();
+    let store = open(&path);
+    assert_eq!(values(&store.log("events", 0).unwrap()), [""; 0]);
+    assert_eq!(append(&store.log("events", 0).unwrap(), "four"), 3);
+}
+
+#[test]
+fn segments_roll_by_the_topics_settings_and_the_log_is_one() {
+    let (_dir, path) = place();
+    let store = open(&path);
+    let config = LogConfig::new().segment_bytes(200);
+    let topic = store.create_topic("events", TopicOptions::new().config(config)).unwrap();
+    let log = topic.partition(0).unwrap();
+    let wanted: Vec<_> = (0..20).map(|number| format!("value {number}")).collect();
+    for value in &wanted {
+        append(&log, value);
+    }
+    assert!(log.segments().unwrap().len() >= 9);
+    assert_eq!(values(&log), wanted);
+    let too_large = "x".repeat(300);
+    let batch = Batch::of([Record::new().value(&too_large)]);
+    let error = log.append(batch, Durability::Written).unwrap_err();
+    assert!(matches!(error, Error::BatchTooLarge { .. }), "{error:?}");
+    store.close().unwrap();
+    let log = open(&path).log("events", 0).unwrap();
+    assert_eq!(values(&log), wanted);
+    assert_eq!(log.offset_for_time(START, Isolation::default()).unwrap().unwrap().offset, 0);
+}
