@@ -169,7 +169,11 @@ impl Planner<'_> {
     }
 
     fn find_log_start(&mut self) {
-        let first = self.plan.listing.bases.first().copied().unwrap_or(0);
+        let first = self.plan.listing.bases.first().copied();
+        // A sealed segment that is missing in front is missing data, and no new start.
+        let sealed = self.ledger.entries().map(|entry| entry.base_offset).min();
+        let sealed = sealed.filter(|_| self.ledger.proved);
+        let first = first.into_iter().chain(sealed).min().unwrap_or(0);
         let ours = self.ledger.log_start();
         let kafka = if self.ledger.proved { 0 } else { self.context.kafka.log_start.unwrap_or(0) };
         self.plan.log_start = first.max(ours).max(kafka);

@@ -65,7 +65,7 @@ fn a_store_that_wrote_nothing_leaves_everything_as_it_was() {
     store.run_housekeeping(i64::MAX).unwrap();
     store.close().unwrap();
     assert_eq!(ours(&path), before);
-    drop(open(&path).log("events", 0).unwrap().log_end_offset().unwrap());
+    open(&path).log("events", 0).unwrap().log_end_offset().unwrap();
     assert_eq!(ours(&path), before);
 }
 
@@ -134,17 +134,20 @@ fn a_log_that_cannot_be_finished_keeps_the_marker_away_and_is_told_of() {
     let store = open(&path);
     let topic = store.create_topic("events", TopicOptions::new().partitions(2)).unwrap();
     for number in 0..2 {
-        append(&topic.partition(number).unwrap(), "one");
+        let log = topic.partition(number).unwrap();
+        append(&log, "one");
+        log.roll().unwrap();
+        append(&log, "two");
     }
     drop((store, topic));
     std::fs::remove_file(path.join("events-1/00000000000000000000.log")).unwrap();
     let store = open(&path);
-    append(&store.log("events", 0).unwrap(), "two");
+    append(&store.log("events", 0).unwrap(), "three");
     store.close().unwrap();
     assert!(!path.join(MARKER).exists());
     assert!(store.warnings().iter().any(|why| why.contains("events-1")), "{:?}", store.warnings());
     let store = open(&path);
-    assert_eq!(values(&store.log("events", 0).unwrap()), ["one", "two"]);
+    assert_eq!(values(&store.log("events", 0).unwrap()), ["one", "two", "three"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Files at the top of a store that are lost, damaged, or of a later version.
 
-use strandline::{Error, Store, TopicOptions};
+use strandline::{Batch, Durability, Error, FetchOptions, Record, Store, TopicOptions};
 
 use crate::help::{append, closed_store, open, open_read_only, place, text, values};
 
@@ -137,6 +137,26 @@ fn a_directory_of_another_topic_is_not_taken_for_ours() {
     std::fs::write(&file, "version: 0\ntopic_id: gMflXnwDS2K7CfvVf3do3Q").unwrap();
     let error = open(&path).log("events", 0).unwrap_err();
     assert!(matches!(&error, Error::Corrupt { path: at, .. } if *at == file), "{error:?}");
+}
+
+#[test]
+fn a_lost_first_segment_is_missing_data_and_no_new_log_start() {
+    let (_dir, path) = place();
+    let store = open(&path);
+    let log = store.create_topic("events", TopicOptions::new()).unwrap().partition(0).unwrap();
+    for value in ["one", "two", "three"] {
+        append(&log, value);
+        log.roll().unwrap();
+    }
+    store.close().unwrap();
+    std::fs::remove_file(path.join("events-0/00000000000000000000.log")).unwrap();
+    let store = open(&path);
+    let log = store.log("events", 0).unwrap();
+    assert_eq!(log.log_start_offset().unwrap(), 0);
+    let fetched = log.fetch(1, FetchOptions::new()).unwrap();
+    assert_eq!(fetched.records().next().unwrap().unwrap().value(), Some(&b"two"[..]));
+    let refused = log.append(Batch::of([Record::new().value("x")]), Durability::Written);
+    assert!(matches!(refused, Err(Error::GapNotAccepted { from: 0, to: 1 })), "{refused:?}");
 }
 
 #[test]
