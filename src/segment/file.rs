@@ -25,7 +25,8 @@ const TORN_ZEROS: usize = 16;
 /// use strandline::{LogFile, Piece};
 ///
 /// # fn look(path: &std::path::Path) -> strandline::Result<()> {
-/// let mut pieces = LogFile::open(path)?.pieces();
+/// let log = LogFile::open(path)?;
+/// let mut pieces = log.pieces();
 /// while let Some(piece) = pieces.next_piece()? {
 ///     match piece.what {
 ///         Piece::Batch(batch) => println!("{}: {:?}", piece.position, batch.header()),
