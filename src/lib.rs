@@ -31,4 +31,4 @@ pub use segment::{
     Damage, IndexFile, IndexFileEntry, LogFile, LogPiece, LogPieces, OffsetIndexEntry, Piece,
     TimeIndexEntry, base_offset_of,
 };
-pub use store::{Store, StoreOptions, Topic, TopicOptions};
+pub use store::{MetaProperties, MetaPropertiesError, Store, StoreOptions, Topic, TopicOptions};

@@ -30,15 +30,12 @@ impl Dice {
 
 fn open(path: &Path) -> (Store, Log) {
     let store = Store::options().open(path).expect("the store opens");
-    let topic = match store.topic("events") {
-        Ok(topic) => topic,
-        Err(_) => {
-            // Small segments, so that rolls and seals are killed too.
-            let config = LogConfig::new().segment_bytes(64 << 10).index_interval_bytes(1024);
-            let options = TopicOptions::new().partitions(1).config(config);
-            store.create_topic("events", options).expect("the topic is made")
-        }
-    };
+    let topic = store.topic("events").unwrap_or_else(|_| {
+        // Small segments, so that rolls and seals are killed too.
+        let config = LogConfig::new().segment_bytes(64 << 10).index_interval_bytes(1024);
+        let options = TopicOptions::new().partitions(1).config(config);
+        store.create_topic("events", options).expect("the topic is made")
+    });
     let log = topic.partition(0).expect("the log");
     (store, log)
 }
@@ -172,7 +169,7 @@ fn check(path: &Path, round: u64, from: i64, acknowledged: &BTreeMap<i64, String
         at = fetched.next_offset();
     }
     assert_eq!(expected, end, "round {round}: nothing is missing below the end");
-    if round % 7 == 0 {
+    if round.is_multiple_of(7) {
         store.close().expect("a clean close");
     }
     end

@@ -153,6 +153,17 @@ fn v2_partitions_of_a_2_8_2_broker_read_as_its_clients_read_them() {
 }
 
 #[test]
+fn a_directory_tells_whose_it_is() {
+    for (version, cluster) in
+        [("4.3.1", "c3RyYW5kbGluZS1nb2xkQQ"), ("2.8.2", "3qU8GPk9R5WB1I25YbsdKQ")]
+    {
+        let broker = Broker::unpack(version, "clean");
+        let directory = Directory::open_read_only(&broker.log_directory(), NOW_MS).unwrap();
+        assert_eq!(directory.broker().unwrap(), (Some(cluster.into()), Some(1)), "{version}");
+    }
+}
+
+#[test]
 fn messages_before_v2_are_refused_and_never_read_as_something_else() {
     let broker = Broker::unpack("2.8.2", "clean");
     let directory = Directory::open_read_only(&broker.log_directory(), NOW_MS).unwrap();

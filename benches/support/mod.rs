@@ -16,19 +16,19 @@ use strandline::{Batch, Durability, Log, Record};
 use tempfile::TempDir;
 
 /// When the records of the benchmarks are from.
-pub const NOW: i64 = 1_700_000_000_000;
+pub(crate) const NOW: i64 = 1_700_000_000_000;
 
 /// A log in a directory of its own, gone when this is dropped.
-pub struct Scratch {
+pub(crate) struct Scratch {
     door: Option<Door>,
-    pub dir: TempDir,
+    pub(crate) dir: TempDir,
     config: Vec<(String, String)>,
 }
 
 impl Scratch {
     /// An empty log with these settings, in the working directory's file system: what is measured
     /// should not be a memory disk.
-    pub fn new(config: &[(&str, &str)]) -> Scratch {
+    pub(crate) fn new(config: &[(&str, &str)]) -> Scratch {
         let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
         let config: Vec<_> =
             config.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
@@ -36,12 +36,12 @@ impl Scratch {
         Scratch { door: Some(door), dir, config }
     }
 
-    pub fn log(&self) -> Log {
+    pub(crate) fn log(&self) -> Log {
         self.door.as_ref().expect("open").handle().clone()
     }
 
     /// Lets go of the log as a crash does, and opens it again; the time that took.
-    pub fn reopen_after_crash(&mut self) -> Duration {
+    pub(crate) fn reopen_after_crash(&mut self) -> Duration {
         drop(self.door.take());
         let started = Instant::now();
         self.door = Some(Door::open(self.dir.path(), &self.config, NOW).expect("a log"));
@@ -49,7 +49,7 @@ impl Scratch {
     }
 
     /// Fills it with batches of `records` records of `size` bytes, up to about `bytes`.
-    pub fn fill(&self, bytes: u64, records: usize, size: usize) -> u64 {
+    pub(crate) fn fill(&self, bytes: u64, records: usize, size: usize) -> u64 {
         let (log, mut batch) = (self.log(), batch(records, size));
         let mut written = 0;
         while written < bytes {
@@ -62,18 +62,23 @@ impl Scratch {
 }
 
 /// A batch of equal records.
-pub fn batch(records: usize, size: usize) -> Batch {
+pub(crate) fn batch(records: usize, size: usize) -> Batch {
     let value = vec![b'x'; size];
     Batch::of((0..records).map(|_| Record::new().value(&value).timestamp(NOW)))
 }
 
 /// A file beside the logs, for limits.
-pub fn scratch_file() -> File {
+pub(crate) fn scratch_file() -> File {
     tempfile::tempfile_in(env!("CARGO_TARGET_TMPDIR")).expect("a file")
 }
 
 /// The limit of appends: copying the bytes, one checksum over them, one write.
-pub fn copy_checksum_write(file: &File, source: &[u8], buffer: &mut Vec<u8>, at: u64) -> u64 {
+pub(crate) fn copy_checksum_write(
+    file: &File,
+    source: &[u8],
+    buffer: &mut Vec<u8>,
+    at: u64,
+) -> u64 {
     buffer.clear();
     buffer.extend_from_slice(source);
     std::hint::black_box(crc32c::crc32c(buffer));
@@ -83,7 +88,7 @@ pub fn copy_checksum_write(file: &File, source: &[u8], buffer: &mut Vec<u8>, at:
 
 /// Runs both in turns, drops the first round, and prints the median of the ratios with its spread.
 /// Each gives the work done in some unit and the time it took.
-pub fn ratio(
+pub(crate) fn ratio(
     name: &str,
     limit_name: &str,
     mut ours: impl FnMut() -> (f64, Duration),

@@ -70,6 +70,11 @@ pub(crate) fn batch_at(
         Err(BatchError::Incomplete { need, .. }) => need,
         Err(error) => return Ok(Err(error)),
     };
+    let left = window.end() - position;
+    if need as u64 > left {
+        // It claims more than there is: nothing is read for that.
+        return Ok(Err(BatchError::Incomplete { have: left as usize, need }));
+    }
     Ok(RecordBatch::decode(window.from(position, need)?))
 }
 

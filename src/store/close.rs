@@ -30,12 +30,12 @@ impl Core {
             }
             std::mem::take(&mut logs.open)
         };
-        let closed = self.close_logs(open);
+        let closed = self.close_logs(&open);
         self.directory.unlock();
         closed
     }
 
-    fn close_logs(&self, open: BTreeMap<(String, u32), Log>) -> Result<()> {
+    fn close_logs(&self, open: &BTreeMap<(String, u32), Log>) -> Result<()> {
         let mut outcome = Outcome::default();
         let has_written = !self.directory.read_only && self.surroundings.gate.is_passed();
         for log in open.values() {
@@ -50,7 +50,7 @@ impl Core {
             }
         }
         if has_written {
-            self.close_unused(&open, &mut outcome);
+            self.close_unused(open, &mut outcome);
             let written = self.finish(&outcome);
             outcome.error = outcome.error.or(written.err());
         }

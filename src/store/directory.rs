@@ -8,11 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::catalog::{Catalog, Known};
 use super::checkpoints::{Checkpoints, File};
-use super::found::{Found, OwnerFile};
+use super::found::{Found, Marker, OwnerFile};
+use super::meta_properties::MetaProperties;
 use super::names::{self, DirName};
 use super::owner::{BootId, Owner};
 use super::topics::{TopicEntry, TopicState};
-use super::{CLEAN_SHUTDOWN, LOCK, OWNER, TOPICS, clean_shutdown, random};
+use super::{CLEAN_SHUTDOWN, LOCK, META_PROPERTIES, OWNER, TOPICS, clean_shutdown, random};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::fs::{self, Dir, Kind, Lock};
@@ -146,6 +147,18 @@ impl Directory {
             return Ok(());
         }
         Err(Error::Locked { path: self.root.path().to_path_buf(), pid: None })
+    }
+
+    /// What Kafka's `meta.properties` says, if it is there.
+    pub(super) fn meta_properties(&self) -> Result<Option<MetaProperties>> {
+        let path = || self.root.path().join(META_PROPERTIES);
+        let read = self.root.read_small(META_PROPERTIES, 1 << 20);
+        let Some(bytes) = read.map_err(|error| Error::io("read", path(), error))? else {
+            return Ok(None);
+        };
+        let decoded = MetaProperties::decode(&bytes);
+        let invalid = |cause| Error::Invalid(format!("{}: {cause}", path().display()));
+        decoded.map(Some).map_err(invalid)
     }
 
     /// What is owed before the first write to any log: owner, opening line, marker, topics that were
@@ -348,11 +361,11 @@ pub(super) fn read_topic_id(dir: &Dir) -> Result<Option<crate::log::TopicId>> {
 /// Who we are, with the broker epoch that is to be handed back.
 fn owner_of(found: &Found) -> Owner {
     let broker_epoch = match (&found.marker, &found.owner) {
-        (Some(epoch), _) => *epoch,
+        (Marker::Stands { broker_epoch }, _) => *broker_epoch,
         // Kafka was here since, and did not stop in order.
-        (None, _) if found.checkpoints.opening.is_none() => None,
-        (None, OwnerFile::Read(owner)) => owner.broker_epoch,
-        (None, _) => None,
+        (Marker::Missing, _) if found.checkpoints.opening.is_none() => None,
+        (Marker::Missing, OwnerFile::Read(owner)) => owner.broker_epoch,
+        (Marker::Missing, _) => None,
     };
     Owner { pid: std::process::id(), boot_id: fs::boot_id().map(BootId), broker_epoch }
 }

@@ -28,11 +28,20 @@ pub(super) struct Found {
     pub(super) topics: TopicsFile,
     pub(super) owner: OwnerFile,
     pub(super) checkpoints: Checkpoints,
-    /// Kafka's marker of a clean stop, if it stands, and the broker epoch in it.
-    pub(super) marker: Option<Option<i64>>,
+    pub(super) marker: Marker,
     /// Whether there is something that Kafka makes.
     has_kafka_files: bool,
     pub(super) warnings: Vec<String>,
+}
+
+/// Kafka's marker of a clean stop.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Marker {
+    Missing,
+    Stands {
+        /// The broker's last epoch, if the marker says it.
+        broker_epoch: Option<i64>,
+    },
 }
 
 /// `strandline.topics`.
@@ -78,7 +87,12 @@ impl Found {
             owner,
             checkpoints,
             has_kafka_files: marker.is_some() || has_checkpoints,
-            marker: marker.map(|bytes| clean_shutdown::broker_epoch(&bytes)),
+            marker: match marker {
+                Some(bytes) => {
+                    Marker::Stands { broker_epoch: clean_shutdown::broker_epoch(&bytes) }
+                }
+                None => Marker::Missing,
+            },
             warnings,
         };
         found.list(root)?;

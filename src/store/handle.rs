@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::directory::locked;
+use super::meta_properties::MetaProperties;
 use super::options::StoreOptions;
 use super::shared::Core;
 use super::topic::{Topic, TopicOptions};
@@ -172,6 +173,15 @@ impl Store {
             }
             found => found,
         }
+    }
+
+    /// To which Kafka cluster and broker the directory belongs; none where no broker was.
+    ///
+    /// # Errors
+    ///
+    /// `Io`; `Invalid` if `meta.properties` cannot be read as what it should be.
+    pub fn meta_properties(&self) -> Result<Option<MetaProperties>> {
+        self.core().directory.meta_properties()
     }
 
     /// What is strange about the directory, and what housekeeping could not do: for people to read.

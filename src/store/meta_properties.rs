@@ -21,23 +21,23 @@ const DIRECTORY_ID: &str = "directory.id";
 /// The version that is written.
 const WRITTEN: i32 = 1;
 
-/// What the file says.
+/// What `meta.properties` says: to which cluster and broker a Kafka log directory belongs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct MetaProperties {
+pub struct MetaProperties {
     /// The cluster's id.
-    pub(crate) cluster_id: Option<String>,
+    pub cluster_id: Option<String>,
     /// The broker's number in it.
-    pub(crate) node_id: Option<i32>,
+    pub node_id: Option<i32>,
     /// The directory's id, as text.
-    pub(crate) directory_id: Option<String>,
+    pub directory_id: Option<String>,
     /// Keys that are not known here, and their values: kept.
-    pub(crate) others: Vec<(String, String)>,
+    pub others: Vec<(String, String)>,
 }
 
 /// Why bytes are no such file, or cannot become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub(crate) enum MetaPropertiesError {
+pub enum MetaPropertiesError {
     /// It is no Java properties file: an escape is none.
     Malformed,
     /// A later version of the format; not corruption.
@@ -63,43 +63,44 @@ impl fmt::Display for MetaPropertiesError {
 
 impl std::error::Error for MetaPropertiesError {}
 
-/// Reads the file, of version 0 or 1.
-///
-/// # Errors
-///
-/// Any [`MetaPropertiesError`].
-pub(crate) fn decode(file: &[u8]) -> Result<MetaProperties, MetaPropertiesError> {
-    let properties = properties::decode(file).ok_or(MetaPropertiesError::Malformed)?;
-    let number = |key: &'static str| {
-        let value = properties.iter().find(|(known, _)| known == key).map(|(_, value)| value);
-        let number = value.map(|value| value.parse::<i32>()).transpose();
-        number
-            .ok()
-            .filter(|number| number.is_none_or(|number| number >= 0))
-            .ok_or(MetaPropertiesError::NotANumber(key))
-    };
-    let version = number(VERSION)?.unwrap_or(0);
-    let node_id_key = match version {
-        0 => BROKER_ID,
-        1 => NODE_ID,
-        _ => return Err(MetaPropertiesError::UnsupportedVersion(version)),
-    };
-    let mut meta = MetaProperties { node_id: number(node_id_key)?, ..MetaProperties::default() };
-    for (key, value) in properties {
-        match key.as_str() {
-            CLUSTER_ID => meta.cluster_id = Some(value),
-            DIRECTORY_ID => meta.directory_id = Some(value),
-            key if key == VERSION || key == node_id_key => {}
-            _ => meta.others.push((key, value)),
-        }
-    }
-    if version == WRITTEN {
-        meta.required()?;
-    }
-    Ok(meta)
-}
-
 impl MetaProperties {
+    /// Reads the file, of version 0 or 1.
+    ///
+    /// # Errors
+    ///
+    /// Any [`MetaPropertiesError`].
+    pub fn decode(file: &[u8]) -> Result<MetaProperties, MetaPropertiesError> {
+        let properties = properties::decode(file).ok_or(MetaPropertiesError::Malformed)?;
+        let number = |key: &'static str| {
+            let value = properties.iter().find(|(known, _)| known == key).map(|(_, value)| value);
+            let number = value.map(|value| value.parse::<i32>()).transpose();
+            number
+                .ok()
+                .filter(|number| number.is_none_or(|number| number >= 0))
+                .ok_or(MetaPropertiesError::NotANumber(key))
+        };
+        let version = number(VERSION)?.unwrap_or(0);
+        let node_id_key = match version {
+            0 => BROKER_ID,
+            1 => NODE_ID,
+            _ => return Err(MetaPropertiesError::UnsupportedVersion(version)),
+        };
+        let mut meta =
+            MetaProperties { node_id: number(node_id_key)?, ..MetaProperties::default() };
+        for (key, value) in properties {
+            match key.as_str() {
+                CLUSTER_ID => meta.cluster_id = Some(value),
+                DIRECTORY_ID => meta.directory_id = Some(value),
+                key if key == VERSION || key == node_id_key => {}
+                _ => meta.others.push((key, value)),
+            }
+        }
+        if version == WRITTEN {
+            meta.required()?;
+        }
+        Ok(meta)
+    }
+
     /// What version 1 must have.
     fn required(&self) -> Result<(&str, i32), MetaPropertiesError> {
         let cluster_id = self.cluster_id.as_deref();
@@ -112,7 +113,7 @@ impl MetaProperties {
     /// # Errors
     ///
     /// If there is no cluster id or no node id.
-    pub(crate) fn encode(&self) -> Result<Vec<u8>, MetaPropertiesError> {
+    pub fn encode(&self) -> Result<Vec<u8>, MetaPropertiesError> {
         let (cluster_id, node_id) = self.required()?;
         let (version, node_id) = (WRITTEN.to_string(), node_id.to_string());
         let mut all = vec![(VERSION, version.as_str()), (CLUSTER_ID, cluster_id)];
@@ -147,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_kafka_wrote_is_read_and_written_with_the_same_lines() {
-        assert_eq!(decode(FROM_KAFKA), Ok(meta()));
+        assert_eq!(MetaProperties::decode(FROM_KAFKA), Ok(meta()));
         let written = b"#\ncluster.id=c3RyYW5kbGluZS1nb2xkQQ\n\
             directory.id=iIgDlDIo7kwgRMl3zoh1cQ\nnode.id=1\nversion=1\n";
         assert_eq!(meta().encode().unwrap(), written);
@@ -155,26 +156,27 @@ mod tests {
 
     #[test]
     fn version_0_is_read_and_becomes_version_1() {
-        let old = decode(b"broker.id=7\ncluster.id=x\nfuture\\ key=a\\=b\n").unwrap();
+        let old =
+            MetaProperties::decode(b"broker.id=7\ncluster.id=x\nfuture\\ key=a\\=b\n").unwrap();
         assert_eq!(
             (old.node_id, &old.others[..]),
             (Some(7), &[("future key".into(), "a=b".into())][..])
         );
         let new = old.encode().unwrap();
         assert_eq!(new, b"#\ncluster.id=x\nfuture\\ key=a\\=b\nnode.id=7\nversion=1\n");
-        assert_eq!(decode(&new), Ok(old));
-        assert_eq!(decode(b""), Ok(MetaProperties::default()));
+        assert_eq!(MetaProperties::decode(&new), Ok(old));
+        assert_eq!(MetaProperties::decode(b""), Ok(MetaProperties::default()));
     }
 
     #[test]
     fn what_is_wrong_is_said() {
         use MetaPropertiesError::{Malformed, Missing, NotANumber, UnsupportedVersion};
-        assert_eq!(decode(b"version=2\n"), Err(UnsupportedVersion(2)));
-        assert_eq!(decode(b"version=x\n"), Err(NotANumber(VERSION)));
-        assert_eq!(decode(b"broker.id=-1\n"), Err(NotANumber(BROKER_ID)));
-        assert_eq!(decode(b"version=1\ncluster.id=x\n"), Err(Missing(NODE_ID)));
-        assert_eq!(decode(b"version=1\nnode.id=1\n"), Err(Missing(CLUSTER_ID)));
-        assert_eq!(decode(b"version=\\u1\n"), Err(Malformed));
+        assert_eq!(MetaProperties::decode(b"version=2\n"), Err(UnsupportedVersion(2)));
+        assert_eq!(MetaProperties::decode(b"version=x\n"), Err(NotANumber(VERSION)));
+        assert_eq!(MetaProperties::decode(b"broker.id=-1\n"), Err(NotANumber(BROKER_ID)));
+        assert_eq!(MetaProperties::decode(b"version=1\ncluster.id=x\n"), Err(Missing(NODE_ID)));
+        assert_eq!(MetaProperties::decode(b"version=1\nnode.id=1\n"), Err(Missing(CLUSTER_ID)));
+        assert_eq!(MetaProperties::decode(b"version=\\u1\n"), Err(Malformed));
         assert_eq!(MetaProperties::default().encode(), Err(Missing(CLUSTER_ID)));
     }
 
@@ -190,12 +192,12 @@ mod tests {
                 cluster_id: Some(cluster_id), node_id: Some(node_id), others, ..meta()
             };
             prop_assume!(meta.others.iter().all(|(key, _)| key != VERSION));
-            prop_assert_eq!(decode(&meta.encode().unwrap()), Ok(meta));
+            prop_assert_eq!(MetaProperties::decode(&meta.encode().unwrap()), Ok(meta));
         }
 
         #[test]
         fn any_bytes_are_read_without_a_panic(file: Vec<u8>) {
-            let _ = decode(&file);
+            let _ = MetaProperties::decode(&file);
         }
     }
 }

@@ -23,6 +23,7 @@ mod topics;
 
 use checked_text::TextError;
 pub use handle::Store;
+pub use meta_properties::{MetaProperties, MetaPropertiesError};
 pub use options::StoreOptions;
 pub use topic::{Topic, TopicOptions};
 

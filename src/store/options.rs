@@ -28,6 +28,7 @@ use crate::segment::IndexCache;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches, each on its own")]
 pub struct StoreOptions {
     create: bool,
     read_only: bool,

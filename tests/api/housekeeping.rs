@@ -31,7 +31,7 @@ fn retention_deletes_old_segments_and_their_files_a_while_later() {
     let (_dir, path) = place();
     let (options, clock) = by_hand();
     let store = options.open(&path).unwrap();
-    let config = LogConfig::new().retention(Some(Duration::from_secs(180)));
+    let config = LogConfig::new().retention(Some(Duration::from_mins(3)));
     let log = five_segments(&store, config, &clock);
     let now = START + 5 * MINUTE;
     clock.set(now);

@@ -11,7 +11,7 @@ const DIR: &str = "STRANDLINE_TEST_DIR";
 
 #[track_caller]
 fn assert_locked_by(result: strandline::Result<Store>, holder: u32) {
-    let error = result.err().expect("it is open already");
+    let Err(error) = result else { panic!("it is open already") };
     assert!(error.is_retriable());
     assert!(error.to_string().ends_with(&format!("in use by process {holder}")), "{error}");
     assert!(matches!(error, Error::Locked { pid: Some(pid), .. } if pid == holder), "{error:?}");

@@ -54,6 +54,12 @@ impl Directory {
         Ok(Directory(Store::options().open(path)?))
     }
 
+    /// The cluster and the broker that the directory belongs to.
+    pub(crate) fn broker(&self) -> Result<(Option<String>, Option<i32>), Failure> {
+        let meta = self.0.meta_properties()?.expect("a broker was here");
+        Ok((meta.cluster_id, meta.node_id))
+    }
+
     /// Topic and number of every partition.
     pub(crate) fn partitions(&self) -> Result<Vec<(String, i32)>, Failure> {
         let partitions = self.0.partitions()?;
