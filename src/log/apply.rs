@@ -60,7 +60,10 @@ pub(super) fn apply(log: &Opened, plan: &mut Plan) -> Result<Writer> {
     let segments = std::mem::take(&mut plan.segments);
     writer.publish_segments(log, |shown| *shown = segments);
     let epochs = Arc::new(writer.epochs.clone());
-    log.published.publish(|view| view.epochs = epochs);
+    log.published.publish(|view| {
+        view.epochs = epochs;
+        view.gap = None;
+    });
     Ok(writer)
 }
 

@@ -153,6 +153,12 @@ impl LogConfig {
         &self.settings
     }
 
+    /// Whether old segments are to go by age or size.
+    pub(crate) fn asks_retention(&self) -> bool {
+        let settings = self.settings();
+        settings.delete && (settings.retention_ms.is_some() || settings.retention_bytes.is_some())
+    }
+
     /// Rolls the active segment rather than let it grow past `bytes` (`segment.bytes`).
     ///
     /// Default: 1 GiB. At least 14; Kafka wants 1 MiB or more. A batch is never split, so one

@@ -480,6 +480,13 @@ impl Log {
         opened.with_writer(|writer| work(writer, &opened))
     }
 
+    /// Records that are missing and were there once: first offset, and the one behind the last.
+    /// What is there reads on; appends wait for [`Log::accept_gaps`].
+    pub fn gap(&self) -> Result<Option<std::ops::Range<Offset>>> {
+        let gap = self.opened()?.published.view().gap;
+        Ok(gap.map(|(from, to)| from..to))
+    }
+
     /// Accepts that records are missing that were there once ([`Error::GapNotAccepted`]), so that
     /// the log can be appended to again, behind them.
     ///

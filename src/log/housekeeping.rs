@@ -3,6 +3,7 @@
 use super::group::Failure;
 use super::handle::Log;
 use super::ledger::Mark;
+use super::retention;
 use super::view::View;
 use crate::error::{Error, Result};
 use crate::record::{Offset, Timestamp};
@@ -67,14 +68,16 @@ impl Log {
         })
     }
 
-    /// Deletes old segments, if the log is in use and its settings ask for it.
+    /// Deletes old segments, if there are some: a log that keeps all of its own is not written to.
     pub(crate) fn retain(&self, now: Timestamp) -> Result<usize> {
-        let settings = self.config().settings();
-        let asked = settings.retention_ms.is_some() || settings.retention_bytes.is_some();
-        if asked && self.used().is_some_and(|opened| !opened.context.read_only) {
-            return self.write(|writer, opened| writer.enforce_retention(opened, now));
+        let asked = self.config().asks_retention();
+        let Some(opened) = (if asked { Some(self.opened()?) } else { self.used() }) else {
+            return Ok(0);
+        };
+        if opened.context.read_only || !retention::is_due(&opened, now)? {
+            return Ok(0);
         }
-        self.if_writing(|writer, opened| writer.enforce_retention(opened, now))
+        self.write(|writer, opened| writer.enforce_retention(opened, now))
     }
 
     /// Makes durable what was written (`flush.ms`).

@@ -133,6 +133,7 @@ impl Plan {
             durable_end: self.durable_end,
             tip: self.segments.last().map_or(EMPTY_TIP, |last| tip_of(last)),
             epochs: Arc::new(self.epochs.clone()),
+            gap: self.gap,
             cuts: 0,
             ended: false,
         }

@@ -9,6 +9,33 @@ use crate::error::{Error, Result};
 use crate::record::{Offset, Timestamp};
 use crate::segment::Segment;
 
+/// Whether one of the rules lets the first segment go.
+pub(super) fn is_due(log: &Opened, now: Timestamp) -> Result<bool> {
+    let view = log.published.view();
+    let segments = view.segments.as_slice();
+    let Some(first) = segments.first() else { return Ok(false) };
+    if segments.get(1).is_some_and(|next| next.base_offset() <= view.log_start_offset) {
+        return Ok(true);
+    }
+    let settings = log.settings();
+    if !settings.delete || segments.len() == 1 && first.end() == 0 {
+        return Ok(false);
+    }
+    let total: u64 = segments.iter().map(|segment| segment.end()).sum();
+    let too_large = settings.retention_bytes.is_some_and(|most| total >= most + first.end());
+    Ok(too_large || is_too_old(log, first, now)?)
+}
+
+/// Whether a segment is older than `retention.ms` allows.
+fn is_too_old(log: &Opened, segment: &Segment, now: Timestamp) -> Result<bool> {
+    let Some(most_ms) = log.settings().retention_ms else { return Ok(false) };
+    let age_from = match segment.largest()? {
+        Some((largest, _)) => largest,
+        None => segment.modified_ms()?,
+    };
+    Ok(now.saturating_sub(age_from) > most_ms)
+}
+
 impl Writer {
     /// Moves the log start up to `offset`: what lies below is deleted once this returns, though its
     /// segments go only with the next retention. Says whether something changed.
@@ -52,16 +79,10 @@ impl Writer {
                 Ok(excess.is_some())
             })?;
         }
-        if let Some(most_ms) = settings.retention_ms {
+        if settings.retention_ms.is_some() {
             self.active.touch_indexes()?;
-            deleted += self.delete_first(log, now, |segments, at, _| {
-                let segment = &segments[at];
-                let age_from = match segment.largest()? {
-                    Some((largest, _)) => largest,
-                    None => segment.modified_ms()?,
-                };
-                Ok(now.saturating_sub(age_from) > most_ms)
-            })?;
+            let old = |segments: &[Arc<Segment>], at: usize, _| is_too_old(log, &segments[at], now);
+            deleted += self.delete_first(log, now, old)?;
         }
         Ok(deleted)
     }

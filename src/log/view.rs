@@ -25,6 +25,8 @@ pub(crate) struct View {
     pub(crate) tip: Tip,
     /// Which leader epoch began where.
     pub(crate) epochs: Arc<LeaderEpochs>,
+    /// Records that are missing and were there once.
+    pub(crate) gap: Option<(Offset, Offset)>,
     /// Counts what can take bytes away from under a reader: truncation and starting over.
     pub(crate) cuts: u64,
     /// Nothing more will come: closed or poisoned.

@@ -189,7 +189,7 @@ impl Core {
         }
         let mut first = None;
         for &job in jobs {
-            let logs: Vec<Log> = locked(&self.logs).open.values().cloned().collect();
+            let logs = self.logs_for(job);
             for log in &logs {
                 if self.is_stopping() {
                     return first;
@@ -206,6 +206,19 @@ impl Core {
             }
         }
         first
+    }
+
+    /// The logs that a job looks at: those in use. Retention looks at all that have some.
+    fn logs_for(&self, job: Job) -> Vec<Log> {
+        if job == Job::Retention {
+            let retained = self.partitions_of(|known| known.config.asks_retention());
+            for (topic, partition) in retained {
+                if let Err(error) = self.log(&topic, partition, None) {
+                    self.directory.warn(format!("{topic}-{partition}: {error}"));
+                }
+            }
+        }
+        locked(&self.logs).open.values().cloned().collect()
     }
 
     fn run_on_log(

@@ -171,12 +171,17 @@ impl Core {
 
     /// All partitions, by topic and number.
     pub(super) fn all_partitions(&self) -> Vec<(String, u32)> {
+        self.partitions_of(|_| true)
+    }
+
+    /// All partitions of the topics that are `wanted`.
+    pub(super) fn partitions_of(&self, wanted: impl Fn(&Known) -> bool) -> Vec<(String, u32)> {
         let catalog = self.directory.catalog();
         let of = |(name, known): (&String, &Known)| {
             let name = name.clone();
             known.numbers().into_iter().map(move |number| (name.clone(), number))
         };
-        catalog.visible().flat_map(of).collect()
+        catalog.visible().filter(|(_, known)| wanted(known)).flat_map(of).collect()
     }
 
     fn context(&self, topic: &str, partition: u32, known: &Known) -> Result<Context> {
