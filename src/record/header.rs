@@ -18,6 +18,11 @@ const PRODUCER_EPOCH: Field<i16> = PRODUCER_ID.then();
 const BASE_SEQUENCE: Field<i32> = PRODUCER_EPOCH.then();
 const RECORD_COUNT: Field<i32> = BASE_SEQUENCE.then();
 
+/// In formats v0 and v1, where the epoch is now.
+const OLD_CRC: Field<u32> = LENGTH.then();
+/// What that covers begins here, with the magic.
+const OLD_BODY: usize = OLD_CRC.end();
+
 /// Bytes of the header; the records follow.
 pub(crate) const HEADER_LEN: usize = RECORD_COUNT.end();
 /// Bytes that tell any batch's size and magic, whatever its format.
@@ -30,7 +35,8 @@ const LEAST_LENGTH: i32 = (HEADER_LEN - LENGTH_EXCLUDES) as i32;
 const MAGIC_V2: i8 = 2;
 
 const _: () = assert!(CRC.start() == 17 && ATTRIBUTES.start() == 21 && HEADER_LEN == 61);
-const _: () = assert!(PREFIX_LEN == 17 && LENGTH_EXCLUDES == 12 && LEAST_LENGTH == 49);
+const _: () =
+    assert!(OLD_BODY == 16 && PREFIX_LEN == 17 && LENGTH_EXCLUDES == 12 && LEAST_LENGTH == 49);
 
 /// What the first 17 bytes of any batch say: enough to step over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +68,20 @@ impl Prefix {
         }
         Ok(Prefix { offset: BASE_OFFSET.get(bytes), size: LENGTH_EXCLUDES + length as usize })
     }
+}
+
+/// Bytes that a message of format v0 or v1 would have that begins like these, at least 17.
+pub(crate) fn old_message_len(bytes: &[u8]) -> usize {
+    LENGTH_EXCLUDES + usize::try_from(LENGTH.get(bytes)).unwrap_or(0)
+}
+
+/// Whether `bytes` are such a message, whole: its own checksum, at byte 12, is that of everything
+/// behind it. Zeros or rot in a batch's header can make it look like one.
+pub(crate) fn is_old_message(bytes: &[u8]) -> bool {
+    let Some((head, body)) = bytes.split_at_checked(OLD_BODY) else { return false };
+    let mut crc = flate2::Crc::new();
+    crc.update(body);
+    !body.is_empty() && OLD_CRC.get(head) == crc.sum()
 }
 
 /// The header of a record batch. On disk, 61 big-endian bytes:

@@ -200,10 +200,11 @@ impl Segment {
             let bytes = window.at_most(position, HEADER_LEN).map_err(|e| self.read_error(e))?;
             let header = match BatchHeader::decode(bytes) {
                 Ok(header) if self.is_possible(&header, position, expected) => header,
-                Err(cause @ BatchError::Legacy(_)) => {
-                    return Err(self.damage(position, (expected, expected), cause.into()));
-                }
                 _ => {
+                    let checked = batch_at(window, position).map_err(|e| self.read_error(e))?;
+                    if let Err(cause @ BatchError::Legacy(_)) = checked {
+                        return Err(self.damage(position, (expected, expected), cause.into()));
+                    }
                     // Damage lies before what is wanted, or is what is wanted.
                     let resumed = self.resume(position, expected..range.segment_end)?;
                     match resumed {

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use super::window::{READ_BYTES, Window};
 use crate::error::Cause;
 use crate::fs::File;
-use crate::record::{BatchError, BatchHeader, HEADER_LEN, Offset, RecordBatch, UncheckedBatch};
+use crate::record::{
+    BatchError, BatchHeader, HEADER_LEN, Offset, RecordBatch, UncheckedBatch, is_old_message,
+    old_message_len,
+};
 
 /// Why a walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +62,8 @@ pub(crate) fn walk(
     Ok(WalkEnd { position, stop: Stop::End })
 }
 
-/// The checked batch at `position`.
+/// The checked batch at `position`. A message of an old format is only what its own checksum says
+/// is one.
 pub(crate) fn batch_at(
     window: &mut Window,
     position: u64,
@@ -68,6 +72,13 @@ pub(crate) fn batch_at(
     let need = match UncheckedBatch::decode(bytes) {
         Ok(_) => 0,
         Err(BatchError::Incomplete { need, .. }) => need,
+        Err(BatchError::Legacy(magic)) => {
+            let len = old_message_len(bytes);
+            let message = window.at_most(position, len)?;
+            let is_old = message.len() == len && is_old_message(message);
+            let error = if is_old { BatchError::Legacy } else { BatchError::UnknownMagic };
+            return Ok(Err(error(magic)));
+        }
         Err(error) => return Ok(Err(error)),
     };
     let left = window.end() - position;
