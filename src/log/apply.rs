@@ -106,9 +106,9 @@ fn cut_tail(log: &Opened, plan: &Plan) -> Result<()> {
             log.remove_if_there(&names::name(base, part))?;
         }
     }
-    if let Some(Tail { base_offset, position, len, zeros }) = plan.tail {
+    for &Tail { base_offset, position, len, zeros } in &plan.tails {
         let segment = plan.segments.iter().find(|segment| segment.base_offset() == base_offset);
-        let Some(segment) = segment else { return Ok(()) };
+        let Some(segment) = segment else { continue };
         let file = segment.log_file()?;
         // Cut already, if an earlier attempt failed later on.
         let len = len.min(segment.file_len()?);

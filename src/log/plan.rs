@@ -39,7 +39,8 @@ pub(super) struct Plan {
     pub(super) owes_epochs: bool,
     /// Closed, and nothing written since.
     pub(super) clean: bool,
-    pub(super) tail: Option<Tail>,
+    /// What is cut off: a torn tail, and zeros at the end of segments before it.
+    pub(super) tails: Vec<Tail>,
     /// Segments behind a torn tail.
     pub(super) behind_tail: Vec<Offset>,
     /// Segments whose records are all deleted.
@@ -104,7 +105,7 @@ impl Plan {
             epochs: LeaderEpochs::new(),
             owes_epochs: false,
             clean: false,
-            tail: None,
+            tails: Vec::new(),
             behind_tail: Vec::new(),
             dead: Vec::new(),
             gap: None,
@@ -375,12 +376,7 @@ impl Planner<'_> {
             self.plan.damage.extend(damage);
             if scanned.end < len {
                 let zeros = scanned.stop == Stop::Zeros;
-                self.plan.tail.get_or_insert(Tail {
-                    base_offset: base,
-                    position: scanned.end,
-                    len,
-                    zeros,
-                });
+                self.plan.tails.push(Tail { base_offset: base, position: scanned.end, len, zeros });
             }
             self.plan.segments.push(segment);
             let torn = matches!(scanned.stop, Stop::Failed(_));
