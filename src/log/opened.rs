@@ -274,6 +274,21 @@ impl Opened {
         })
     }
 
+    /// Seals the segment that is rolled away from, if offsets may be left out behind it.
+    pub(super) fn seal_if_gaps(&self, segment: &Arc<Segment>, next_offset: Offset) -> Result<()> {
+        let mut ledger = self.ledger();
+        if !ledger.slot().is_some_and(|slot| slot.gaps) {
+            return Ok(());
+        }
+        self.seal(&mut ledger, segment, next_offset).map_err(|failure| {
+            drop(ledger);
+            if let Failure::Final(error) = &failure {
+                self.poison(error);
+            }
+            failure.into_error()
+        })
+    }
+
     /// Lets offsets be left out and epochs fall from here on, which the watermark has to say before
     /// the first such batch is written.
     pub(super) fn allow_gaps(&self, _writer: &Writer) -> Result<()> {

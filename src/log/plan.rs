@@ -369,9 +369,15 @@ impl Planner<'_> {
             let (segment, scanned, len) =
                 self.scan_one(&mut scanner, base, (point, durable_end))?;
             let next = bases.get(at + 1).copied();
-            let goes_on = next.is_some_and(|next| {
-                next == scanner.expected || scanner.gaps && next > scanner.expected
-            });
+            let goes_on = match next {
+                // With gaps a segment is sealed before the next one is written to: one without
+                // bytes shows only that the end of this one was lost.
+                Some(next) if slot.is_some() && next > scanner.expected => {
+                    scanner.gaps && self.len_of(next)? > 0
+                }
+                Some(next) => next == scanner.expected || scanner.gaps && next > scanner.expected,
+                None => false,
+            };
             let damage = scanned.damage.iter().map(|&(at, cause)| (base, at, cause));
             self.plan.damage.extend(damage);
             if scanned.end < len {

@@ -241,7 +241,8 @@ impl Writer {
     }
 
     /// Makes a new active segment. The old one stays readable and is sealed later, but if two wait
-    /// for that already, the older of them is sealed first.
+    /// for that already, the older of them is sealed first. While offsets may be left out, so that
+    /// nothing else would tell that its end was lost, the old one is sealed at once.
     pub(super) fn roll(&mut self, log: &Opened, first: Offset, now: Timestamp) -> Result<Offset> {
         let base = self.log_end.max(first);
         let old = Arc::clone(self.active.segment());
@@ -261,6 +262,10 @@ impl Writer {
         log.directory_changed.store(true, Ordering::Release);
         self.producers.set_map_end_offset(base);
         self.write_snapshot(log);
+        if let Err(error) = log.seal_if_gaps(&old, base) {
+            log.remove_if_there(&names::name(base, Part::Log))?;
+            return Err(error);
+        }
         self.active = active;
         self.publish_segments(log, |segments| segments.push(Arc::clone(self.active.segment())));
         log.context.store.work.raise();
