@@ -108,4 +108,55 @@ mod once_found {
         let options = FetchOptions::new().isolation(Isolation::ReadCommitted);
         assert_eq!(log.handle().fetch(1, options).unwrap().records().count(), 0);
     }
+
+    fn log_file(dir: &tempfile::TempDir, base: i64) -> std::path::PathBuf {
+        dir.path().join(format!("topic-0/{base:020}.log"))
+    }
+
+    #[test]
+    fn a_header_of_which_zeros_are_left_is_a_torn_tail_and_no_old_format() {
+        let dir = crate::world::scratch();
+        let log = open(&dir);
+        log.handle().append(three(), Durability::Synced).unwrap();
+        let len = std::fs::metadata(log_file(&dir, 0)).unwrap().len() as usize;
+        log.handle().append(three(), Durability::Written).unwrap();
+        drop(log);
+        let mut bytes = std::fs::read(log_file(&dir, 0)).unwrap();
+        bytes[len + 14..].fill(0);
+        std::fs::write(log_file(&dir, 0), bytes).unwrap();
+        assert_eq!(open(&dir).handle().log_end_offset().unwrap(), 3);
+    }
+
+    #[test]
+    fn a_torn_tail_behind_zeros_is_cut_off_and_kept_too() {
+        let dir = crate::world::scratch();
+        let log = open(&dir);
+        log.handle().append(three(), Durability::Written).unwrap();
+        log.handle().roll().unwrap();
+        log.handle().append(three(), Durability::Written).unwrap();
+        drop(log);
+        let mut lens = Vec::new();
+        for (base, more) in [(0, &[0, 0, 0][..]), (3, b"garbage")] {
+            let mut bytes = std::fs::read(log_file(&dir, base)).unwrap();
+            lens.push(bytes.len());
+            bytes.extend_from_slice(more);
+            std::fs::write(log_file(&dir, base), bytes).unwrap();
+        }
+        assert_eq!(open(&dir).handle().log_end_offset().unwrap(), 6);
+        let there = [0, 3].map(|base| std::fs::read(log_file(&dir, base)).unwrap().len());
+        assert_eq!(there, *lens);
+        let kept = std::fs::read_dir(dir.path().join("topic-0/quarantine")).unwrap();
+        let kept: Vec<_> = kept.map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
+        assert_eq!(kept, [b"garbage"]);
+    }
+
+    #[test]
+    fn while_offsets_may_be_left_out_a_roll_seals() {
+        let dir = crate::world::scratch();
+        let log = open(&dir);
+        log.handle().import(&imported(5, 0), Durability::Written).unwrap();
+        log.handle().append(three(), Durability::Written).unwrap();
+        log.handle().roll().unwrap();
+        assert!(crate::image::sealed(&dir.path().join("topic-0")).contains(&0));
+    }
 }

@@ -153,8 +153,7 @@ impl World {
             Op::Tick { ms } => self.tick(*ms),
             Op::Import { gap, sends, epoch } => self.import(*gap, sends, *epoch),
             Op::Close => {
-                self.close();
-                self.open();
+                self.close_and_open();
                 check_all(self.log(), &self.model);
             }
             Op::Kill => {
@@ -233,7 +232,7 @@ impl World {
     }
 
     /// Sends a batch again, which must be known if it is among the last five.
-    fn retry(&mut self, who: usize, back: usize) {
+    pub(crate) fn retry(&mut self, who: usize, back: usize) {
         let producer = &self.model.producers[who];
         let Some(at) = producer.sent.len().checked_sub(1 + back) else { return };
         let sent = producer.sent[at].clone();
@@ -370,6 +369,25 @@ impl World {
         self.model.batches.extend(batches);
         self.note_watermark();
         check_all(self.log(), &self.model);
+    }
+
+    /// Goes on with a copy of the directory.
+    pub(crate) fn fork(&self, dir: &Path, log: testing::Log, model: Model) -> World {
+        let (config, now) = (self.config.clone(), self.now);
+        let old_watermark = Vec::new();
+        World { dir: dir.to_path_buf(), config, now, log: Some(log), model, old_watermark }
+    }
+
+    /// Appends a record that is like no other.
+    pub(crate) fn append_one(&mut self) {
+        let (time, value) = (self.now, Some(b"one".to_vec()));
+        let record = Rec { time, key: None, value, headers: Vec::new() };
+        self.append(&Send { records: vec![record], codec: "none", synced: false }, None);
+    }
+
+    pub(crate) fn close_and_open(&mut self) {
+        self.close();
+        self.open();
     }
 
     /// What a copy of the directory is opened with.
