@@ -21,6 +21,8 @@ mod many;
 mod readers;
 #[path = "api/topics.rs"]
 mod topics;
+#[path = "api/waiting.rs"]
+mod waiting;
 
 #[path = "../examples/append_and_fetch.rs"]
 mod append_and_fetch;

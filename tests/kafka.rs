@@ -353,7 +353,7 @@ mod the_whole_stream_comes_out_as_it_went_in {
 /// Records in the stream.
 const STREAM: usize = 99_515;
 
-/// Appends every line, reads all of them, and again after closing and opening.
+/// Appends every line, reads all of them, and again after closing and opening; then looks some up.
 fn comes_out_as_it_went_in(codec: &str) {
     let stream = String::from_utf8(pack::inflate("kafka-file-changes.jsonl")).unwrap();
     let lines: Vec<_> = stream.lines().map(|line| (line, key_and_time(line))).collect();
@@ -376,7 +376,30 @@ fn comes_out_as_it_went_in(codec: &str) {
     directory.close().unwrap();
 
     let directory = Directory::open(path.path()).unwrap();
-    holds_the_stream(&directory.partition("file-changes", 0).unwrap(), &lines);
+    let partition = directory.partition("file-changes", 0).unwrap();
+    holds_the_stream(&partition, &lines);
+    looks_up_as_a_scan_does(&partition, &lines);
+}
+
+/// A thousand look-ups by offset and a thousand by time, each against the stream itself.
+fn looks_up_as_a_scan_does(partition: &engine::Partition, lines: &[(&str, (String, i64))]) {
+    assert!(partition.segments().unwrap() > 1);
+    let mut dice = 0x5d1f_9c02_u64;
+    let mut below = |end: usize| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (dice >> 33) as usize % end
+    };
+    for _ in 0..1000 {
+        let offset = below(STREAM);
+        let (records, _) = partition.fetch(offset as i64, 1, false).unwrap();
+        assert_eq!(records[0].offset, offset as i64);
+        assert_eq!(records[0].value, Payload::Bytes(lines[offset].0.as_bytes().to_vec()));
+        // Near a record's own time, where a wrong answer is likely.
+        let time = lines[below(STREAM)].1.1 + below(2001) as i64 - 1000;
+        let first = lines.iter().position(|(_, (_, of))| *of >= time);
+        let found = partition.offset_for_time(time, false).unwrap();
+        assert_eq!(found.map(|found| found.offset as usize), first, "at or after {time}");
+    }
 }
 
 fn key_and_time(line: &str) -> (String, i64) {

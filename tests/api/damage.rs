@@ -152,11 +152,17 @@ fn a_lost_first_segment_is_missing_data_and_no_new_log_start() {
     std::fs::remove_file(path.join("events-0/00000000000000000000.log")).unwrap();
     let store = open(&path);
     let log = store.log("events", 0).unwrap();
-    assert_eq!(log.log_start_offset().unwrap(), 0);
+    assert_eq!((log.log_start_offset().unwrap(), log.gap().unwrap()), (0, Some(0..1)));
     let fetched = log.fetch(1, FetchOptions::new()).unwrap();
     assert_eq!(fetched.records().next().unwrap().unwrap().value(), Some(&b"two"[..]));
     let refused = log.append(Batch::of([Record::new().value("x")]), Durability::Written);
     assert!(matches!(refused, Err(Error::GapNotAccepted { from: 0, to: 1 })), "{refused:?}");
+    log.accept_gaps().unwrap();
+    assert_eq!((append(&log, "four"), log.gap().unwrap()), (3, None));
+    store.close().unwrap();
+    let log = open(&path).log("events", 0).unwrap();
+    assert_eq!(log.gap().unwrap(), None);
+    assert_eq!(values(&log), ["two", "three", "four"]);
 }
 
 #[test]

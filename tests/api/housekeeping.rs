@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use strandline::{Batch, Clock, Durability, Log, LogConfig, Record, Store, TopicOptions};
 
-use crate::help::{MINUTE, START, append, by_hand, names, place, text};
+use crate::help::{MINUTE, START, append, by_hand, names, place, text, tree};
 
 fn one_log(store: &Store, config: LogConfig) -> Log {
     let topic = store.create_topic("events", TopicOptions::new().config(config)).unwrap();
@@ -46,6 +46,28 @@ fn retention_deletes_old_segments_and_their_files_a_while_later() {
     assert_eq!(deleted(), 2);
     store.run_housekeeping(now + 71_000).unwrap();
     assert_eq!(deleted(), 0);
+}
+
+#[test]
+fn retention_reaches_logs_that_nobody_uses_and_touches_none_that_keeps_all() {
+    let (_dir, path) = place();
+    let (options, clock) = by_hand();
+    let store = options.open(&path).unwrap();
+    let config = LogConfig::new().retention(Some(Duration::from_mins(3)));
+    five_segments(&store, config.clone(), &clock);
+    let kept = store.create_topic("kept", TopicOptions::new().config(config)).unwrap();
+    append(&kept.partition(0).unwrap(), "young");
+    store.close().unwrap();
+
+    let (options, clock) = by_hand();
+    clock.set(START);
+    let store = options.open(&path).unwrap();
+    let before = tree(&path.join("kept-0"));
+    clock.set(START + 5 * MINUTE - 1);
+    store.run_housekeeping(START + 5 * MINUTE - 1).unwrap();
+    assert_eq!(tree(&path.join("kept-0")), before);
+    let there = store.log("events", 0).unwrap();
+    assert!(there.log_start_offset().unwrap() > 0, "old segments are still there");
 }
 
 #[test]

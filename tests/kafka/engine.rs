@@ -1,12 +1,13 @@
 //! The only file here that names the engine: what the tests ask of it, in their own words.
 
 use std::path::Path;
+use std::time::Duration;
 
 use strandline::compression::Compression;
 use strandline::record::TimestampType;
 use strandline::{
-    Batch, Clock, Durability, Error, FetchOptions, Isolation, Log, Store, TimestampedOffset,
-    TopicOptions,
+    Batch, Clock, Durability, Error, FetchOptions, Isolation, Log, LogConfig, Store,
+    TimestampedOffset, TopicOptions,
 };
 
 use crate::truth::{Listed, Payload, Record};
@@ -72,7 +73,12 @@ impl Directory {
 
     /// Makes a topic of one partition.
     pub(crate) fn create(&self, topic: &str) -> Result<Partition, Failure> {
-        let topic = self.0.create_topic(topic, TopicOptions::new().partitions(1))?;
+        // Segments of 1 MiB, rolled by size alone: the stream spans thirteen years.
+        let config = LogConfig::new()
+            .segment_bytes(1 << 20)
+            .segment_time(Duration::from_millis(i64::MAX as u64));
+        let options = TopicOptions::new().partitions(1).config(config);
+        let topic = self.0.create_topic(topic, options)?;
         Ok(Partition(topic.partition(0)?))
     }
 
@@ -133,6 +139,11 @@ impl Partition {
 
     pub(crate) fn offset_of_max_timestamp(&self) -> Result<Option<Listed>, Failure> {
         Ok(self.0.offset_of_max_timestamp(isolation(false))?.map(listed))
+    }
+
+    /// How many segments there are.
+    pub(crate) fn segments(&self) -> Result<usize, Failure> {
+        Ok(self.0.segments()?.len())
     }
 
     /// Appends records of key, value and timestamp as one batch; `codec` is Kafka's name.
