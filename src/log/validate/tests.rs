@@ -413,7 +413,7 @@ proptest! {
         match check(&sent(batch), &rules) {
             Ok(checked) => {
                 prop_assert!(own.is_ok());
-                prop_assert_eq!(checked.unwrap().max_timestamp, Some(facts.max_timestamp));
+                prop_assert_eq!(checked.unwrap().header.max_timestamp(), Some(facts.max_timestamp));
             }
             Err(_) => prop_assert!(own.is_err()),
         }
