@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use strandline::Durability;
-use support::{Scratch, batch, copy_checksum_write, ratio, scratch_file};
+use support::{Scratch, batch, copy_checksum_write, ratio, scratch_file, timed};
 
 /// Name, records a batch, bytes a record: batches of about 64 KiB, and one record each.
 const SHAPES: [(&str, usize, usize); 4] =
@@ -36,11 +36,8 @@ fn written(c: &mut Criterion) {
 fn append(records: usize, size: usize, times: u64) -> (f64, Duration) {
     let scratch = Scratch::new(&[]);
     let (log, mut batch) = (scratch.log(), batch(records, size));
-    let started = Instant::now();
-    for _ in 0..times {
-        log.append(&mut batch, Durability::Written).expect("an append");
-    }
-    (times as f64 * batch.size_bytes() as f64, started.elapsed())
+    let bytes = batch.size_bytes() as u64;
+    timed(bytes, times, || log.append(&mut batch, Durability::Written).expect("an append"))
 }
 
 fn bare_append(bytes: usize, times: u64) -> (f64, Duration) {
@@ -66,11 +63,7 @@ fn durable(c: &mut Criterion) {
 fn append_durable(times: u64) -> (f64, Duration) {
     let scratch = Scratch::new(&[]);
     let (log, mut batch) = (scratch.log(), batch(63, 1024));
-    let started = Instant::now();
-    for _ in 0..times {
-        log.append(&mut batch, Durability::Synced).expect("an append");
-    }
-    (times as f64, started.elapsed())
+    timed(1, times, || log.append(&mut batch, Durability::Synced).expect("an append"))
 }
 
 fn bare_durable(times: u64) -> (f64, Duration) {
@@ -88,15 +81,11 @@ fn group_commit(c: &mut Criterion) {
     group.sample_size(10);
     group.bench_function("strandline", |b| b.iter_custom(|n| append_together(n).1));
     group.finish();
-    let limit = || {
-        let (times, took) = bare_durable(200);
-        (times, took)
-    };
     ratio(
         "group commit, 8 threads, 1 KiB (records)",
         "pwrite + fdatasync one by one",
         || append_together(1000),
-        limit,
+        || bare_durable(200),
     );
 }
 

@@ -2,12 +2,12 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use strandline::compression::Codec;
 use strandline::{Batch, Record, testing};
-use support::{NOW, ratio};
+use support::{NOW, ratio, timed};
 
 fn building(c: &mut Criterion) {
     for (name, records, size) in [("100 B", 590_usize, 100_usize), ("1 KiB", 63, 1024)] {
@@ -17,13 +17,13 @@ fn building(c: &mut Criterion) {
         group.throughput(Throughput::Bytes((records * size) as u64));
         group.bench_function("strandline", |b| b.iter(|| fill(&mut batch, &value, records)));
         group.finish();
-        let mut copied = Vec::new();
+        let (mut copied, bytes) = (Vec::new(), (records * size) as u64);
         ratio(
             &format!("build a batch, {name}"),
             "copying the values",
-            || timed(records, size, || fill(&mut batch, &value, records)),
+            || timed(bytes, 500, || fill(&mut batch, &value, records)),
             || {
-                timed(records, size, || {
+                timed(bytes, 500, || {
                     copied.clear();
                     (0..records).for_each(|_| copied.extend_from_slice(&value));
                     std::hint::black_box(&copied);
@@ -39,12 +39,6 @@ fn fill(batch: &mut Batch, value: &[u8], records: usize) {
         batch.push(Record::new().value(value).timestamp(NOW));
     }
     std::hint::black_box(batch);
-}
-
-fn timed(records: usize, size: usize, mut run: impl FnMut()) -> (f64, Duration) {
-    let started = Instant::now();
-    (0..500).for_each(|_| run());
-    ((500 * records * size) as f64, started.elapsed())
 }
 
 fn compressing(c: &mut Criterion) {

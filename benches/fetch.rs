@@ -4,11 +4,11 @@ mod support;
 
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use strandline::{FetchOptions, Log};
-use support::{Scratch, ratio};
+use support::{Scratch, ratio, timed};
 
 const FILE_BYTES: u64 = 64 << 20;
 
@@ -26,16 +26,10 @@ fn sequential(c: &mut Criterion) {
         ratio(
             &format!("scan, {name}"),
             "read 256 KiB + checksum of the same file",
-            || timed(bytes, || scan(&log)),
-            || timed(bytes, || read_and_sum(&path)),
+            || timed(bytes, 1, || scan(&log)),
+            || timed(bytes, 1, || read_and_sum(&path)),
         );
     }
-}
-
-fn timed<T>(work: u64, run: impl FnOnce() -> T) -> (f64, Duration) {
-    let started = Instant::now();
-    black_box(run());
-    (work as f64, started.elapsed())
 }
 
 fn scan(log: &Log) -> usize {
@@ -80,8 +74,8 @@ fn random(c: &mut Criterion) {
         ratio(
             &format!("get, {name}"),
             "pread of 1 KiB",
-            || timed(5000, || (0..5000).for_each(|_| get(&log, &mut ours))),
-            || timed(5000, || (0..5000).for_each(|_| pread(&file, &mut limits))),
+            || timed(1, 5000, || get(&log, &mut ours)),
+            || timed(1, 5000, || pread(&file, &mut limits)),
         );
     }
 }

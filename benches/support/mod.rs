@@ -106,3 +106,12 @@ pub(crate) fn ratio(
     let (least, median, most) = (ratios[0], ratios[ratios.len() / 2], ratios[ratios.len() - 1]);
     println!("ratio  {name:<44} {median:5.2} of {limit_name}  [{least:.2} – {most:.2}]");
 }
+
+/// Runs `work` `times` times; each run does `amount` of work.
+pub(crate) fn timed<T>(amount: u64, times: u64, mut work: impl FnMut() -> T) -> (f64, Duration) {
+    let started = Instant::now();
+    for _ in 0..times {
+        std::hint::black_box(work());
+    }
+    ((amount * times) as f64, started.elapsed())
+}

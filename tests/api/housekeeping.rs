@@ -116,9 +116,9 @@ fn checkpoints_that_say_it_already_are_not_written_again() {
     let store = options.open(&path).unwrap();
     append(&one_log(&store, LogConfig::new()), "one");
     store.run_housekeeping(START + 10 * MINUTE).unwrap();
-    let before = crate::help::tree(&path);
+    let before = tree(&path);
     store.run_housekeeping(START + 20 * MINUTE).unwrap();
-    assert_eq!(crate::help::tree(&path), before);
+    assert_eq!(tree(&path), before);
 }
 
 #[test]

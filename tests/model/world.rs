@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use strandline::record::{ProducerEpoch, ProducerId, Sequence, TransactionEnd};
 use strandline::testing;
-use strandline::{Appended, Durability, Error, FetchOptions, Isolation, Log, Record};
+use strandline::{Appended, Durability, Error, FetchOptions, Log, Record};
 
 use crate::image;
 use crate::model::{Batch, Model, Sent, producer_id};
