@@ -84,7 +84,7 @@ pub(super) fn producers_at(
     let from = producers.map_end_offset();
     for (index, segment) in segments.iter().enumerate() {
         let end = segments.get(index + 1).map_or(Offset::MAX, |next| next.base_offset());
-        if end > from && segment.base_offset() < upto {
+        if from < upto && end > from && segment.base_offset() < upto {
             replay_segment(segment, from..upto, &mut |batch| {
                 apply(&mut producers, batch);
             })?;
