@@ -1,5 +1,39 @@
 //! Apache Kafka's log as a library: an append-only segment store whose directories are Kafka's,
 //! byte for byte, that any Rust program can embed.
+//!
+//! A [`Store`] is a log directory; it hands out [`Log`]s, the partitions of its topics. Records are
+//! appended in [`Batch`]es and fetched by offset or by time.
+//!
+//! ```
+//! use strandline::{Batch, Durability, FetchOptions, Record, Store, TopicOptions};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("data");
+//! let store = Store::options().open(&path)?;
+//! let log = store.create_topic("events", TopicOptions::new().partitions(1))?.partition(0)?;
+//! let batch = Batch::of([Record::new().key("k").value("v")]);
+//! let appended = log.append(batch, Durability::Synced)?;
+//! for record in log.fetch(appended.base_offset, FetchOptions::new())?.records() {
+//!     println!("{:?}", record?.value());
+//! }
+//! store.close()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What survives what
+//!
+//! A record whose append returned with [`Durability::Written`] survives the death of the process;
+//! with [`Durability::Synced`], or followed by [`Log::flush`], a loss of power too. Several records
+//! of one batch are there together or not at all, and of what was not yet durable a prefix is.
+//! What recovery cuts off goes to `quarantine/` in the partition's directory. An I/O error is never
+//! taken for damage ([`Error::Io`] against [`Error::Corrupt`]), and a failed sync makes a log
+//! [`Error::Poisoned`] until [`Log::reopen`].
+//!
+//! # Kafka
+//!
+//! Topic settings ([`LogConfig`]) have Kafka's names and meaning, and its defaults but for
+//! retention, which is off until it is asked for. A directory that Kafka wrote can be opened
+//! read-only.
 
 // The floors, lowest first; each uses its own and those below it, never one above.
 mod clock; //            the only source of "now"
