@@ -8,7 +8,7 @@ use super::leader_epoch_file;
 use super::leader_epochs::LeaderEpochs;
 use super::ledger::Ledger;
 use super::listing::Listing;
-use super::manifest::Entry;
+use super::manifest::{Entry, SegmentEntry};
 use super::opened::Tip;
 use super::producers::Producers;
 use super::replay::producers_at;
@@ -152,6 +152,17 @@ pub(super) fn tip_of(segment: &Segment) -> Tip {
     }
 }
 
+/// A segment as its entry in the manifest has it.
+fn known_by(entry: &SegmentEntry) -> Known {
+    Known {
+        end: entry.log_bytes,
+        facts: Some(facts_of(entry)),
+        offset_index: Source::File(entry.offset_index.map(Into::into)),
+        time_index: Source::File(entry.time_index.map(Into::into)),
+        aborted: None,
+    }
+}
+
 impl Planner<'_> {
     /// Reads `leader-epoch-checkpoint`. A lost or damaged one is found again from the batches.
     fn read_epochs(&mut self) -> Result<()> {
@@ -222,33 +233,14 @@ impl Planner<'_> {
     /// A segment that is not scanned.
     fn settled(&self, base: Offset) -> Result<Arc<Segment>> {
         let known = match self.ledger.entry(base) {
-            Some(entry) => Known {
-                end: entry.log_bytes,
-                facts: Some(facts_of(entry)),
-                offset_index: Source::File(entry.offset_index.map(Into::into)),
-                time_index: Source::File(entry.time_index.map(Into::into)),
-                aborted: None,
-            },
-            None => Known {
-                end: self.len_of(base)?,
-                facts: None,
-                offset_index: Source::File(None),
-                time_index: Source::File(None),
-                aborted: None,
-            },
+            Some(entry) => known_by(entry),
+            None => Known::unseen(self.len_of(base)?),
         };
         Ok(Arc::new(Segment::new(self.shared, base, known)))
     }
 
     fn len_of(&self, base: Offset) -> Result<u64> {
-        let known = Known {
-            end: 0,
-            facts: None,
-            offset_index: Source::File(None),
-            time_index: Source::File(None),
-            aborted: None,
-        };
-        let segment = Segment::new(self.shared, base, known);
+        let segment = Segment::new(self.shared, base, Known::unseen(0));
         segment.file_len()
     }
 
@@ -301,14 +293,10 @@ impl Planner<'_> {
 
     fn take_closed(&mut self, base: Offset) -> Result<()> {
         let Some(closed) = self.ledger.closed().copied() else { return Ok(()) };
-        let known = Known {
-            end: closed.log_bytes,
-            facts: Some(facts_of(&closed)),
-            offset_index: Source::File(closed.offset_index.map(Into::into)),
-            time_index: Source::File(closed.time_index.map(Into::into)),
-            aborted: if closed.txn_index.is_none() { Some(Vec::new()) } else { None },
-        };
-        let segment = Segment::new(self.shared, base, known);
+        let segment = Segment::new(self.shared, base, known_by(&closed));
+        if closed.txn_index.is_none() {
+            segment.set_aborted(Vec::new());
+        }
         if let Some(sum) = closed.txn_index
             && let Some(aborted) = segment.read_aborted(Some(sum.into()))?
         {
@@ -407,14 +395,7 @@ impl Planner<'_> {
         (point, durable_end): (u64, Offset),
     ) -> Result<(Arc<Segment>, Scanned, u64)> {
         let len = self.len_of(base)?;
-        let known = Known {
-            end: len,
-            facts: None,
-            offset_index: Source::File(None),
-            time_index: Source::File(None),
-            aborted: None,
-        };
-        let segment = Segment::new(self.shared, base, known);
+        let segment = Segment::new(self.shared, base, Known::unseen(len));
         let interval = self.shared.index_interval_bytes;
         let mut scanned = scanner.scan(&segment, interval, (len, point), durable_end)?;
         let known = Known {

@@ -110,6 +110,19 @@ pub(crate) struct Known {
     pub(crate) aborted: Option<Vec<AbortedTxn>>,
 }
 
+impl Known {
+    /// A segment of which only its length is known.
+    pub(crate) fn unseen(end: u64) -> Known {
+        Known {
+            end,
+            facts: None,
+            offset_index: Source::File(None),
+            time_index: Source::File(None),
+            aborted: None,
+        }
+    }
+}
+
 impl Segment {
     /// The segment at `base_offset`. Does no I/O.
     pub(crate) fn new(shared: &Shared, base_offset: Offset, known: Known) -> Segment {
