@@ -11,6 +11,8 @@ mod model;
 mod ops;
 #[path = "model/reading.rs"]
 mod reading;
+#[path = "model/rot.rs"]
+mod rot;
 #[path = "model/world.rs"]
 mod world;
 

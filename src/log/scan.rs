@@ -12,7 +12,7 @@ use super::replay;
 use crate::error::{Cause, Error, Result};
 use crate::fs::File;
 use crate::index::AbortedTxn;
-use crate::record::{BatchError, BatchHeader, LeaderEpoch, Offset, RecordBatch};
+use crate::record::{BatchError, BatchHeader, HEADER_LEN, LeaderEpoch, Offset, RecordBatch};
 use crate::segment::names::Part;
 use crate::segment::{Builder, Facts, Segment, Stop, resume_behind, walk};
 
@@ -74,7 +74,14 @@ impl Scanner<'_> {
                 if at >= point {
                     self.expected = self.expected.max(lead.unwrap_or(0));
                 }
-                let cause = if at < point { self.below(header) } else { self.above(header) };
+                let cause = if at < point {
+                    self.below(header).or_else(|| {
+                        let behind = at + header.size_bytes() as u64;
+                        self.claims_too_much(&file, header, (behind, point), lead)
+                    })
+                } else {
+                    self.above(header)
+                };
                 if let Some(cause) = cause {
                     return ControlFlow::Break(cause);
                 }
@@ -107,6 +114,8 @@ impl Scanner<'_> {
             }
             damage.push((walked.position, cause));
             position = self.behind_damage(&file, segment, walked.position, (point, durable_end))?;
+            // Offsets that are damaged are not left out.
+            builder.facts.next_offset = self.expected;
         }
     }
 
@@ -129,6 +138,28 @@ impl Scanner<'_> {
     fn below(&self, header: &BatchHeader) -> Option<Cause> {
         (header.base_offset() < self.expected)
             .then_some(Cause::Mismatch("its offsets overlap the batch before"))
+    }
+
+    /// Why a whole batch below the mark cannot have the offsets that it claims, if they lie beyond
+    /// those that come next: what follows begins before its end.
+    fn claims_too_much(
+        &self,
+        file: &File,
+        header: &BatchHeader,
+        (behind, point): (u64, u64),
+        lead: Option<Offset>,
+    ) -> Option<Cause> {
+        if lead.is_some_and(|lead| header.next_offset() > lead) {
+            return Some(Cause::Mismatch("its offsets lie behind the durable end"));
+        }
+        if header.base_offset() <= self.expected || behind >= point {
+            return None;
+        }
+        let mut bytes = [0; HEADER_LEN];
+        file.read_exact_at(&mut bytes, behind).ok()?;
+        let next = BatchHeader::decode(&bytes).ok()?;
+        let cause = Cause::Mismatch("its offsets overlap the batch behind it");
+        (next.base_offset() < header.next_offset()).then_some(cause)
     }
 
     /// Why a whole batch above the mark does not belong to this log.

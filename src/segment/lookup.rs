@@ -173,7 +173,8 @@ impl Segment {
         if !matches!(state.offset_index, Source::Growing(_)) {
             state.offset_index = Source::held(offsets);
             state.time_index = Source::held(times);
-            state.facts = Some(facts);
+            // What was known before counts more: damage may have come since.
+            state.facts.get_or_insert(facts);
             self.shared.cache.forget(self.number);
         }
         Ok(facts)

@@ -67,9 +67,14 @@ impl Segment {
         let mut window = Window::new(self.log_file()?, self.end(), piece);
         let mut start = (self.start_for(&mut window, range.from)?, self.base_offset);
         loop {
-            let Some((position, first)) = self.locate(&mut window, start, range)? else {
-                return Ok(None);
-            };
+            let found = self.locate(&mut window, start, range)?;
+            let is_near = found.is_some_and(|(_, first)| first.base_offset() <= range.from);
+            if !is_near && start.0 > 0 && self.is_dense() {
+                // The index led to a batch that claims other offsets than it has.
+                start = (0, self.base_offset);
+                continue;
+            }
+            let Some((position, first)) = found else { return Ok(None) };
             if first.last_offset() >= range.until {
                 return Ok(Some(Slice::empty(range.from)));
             }
@@ -169,7 +174,11 @@ impl Segment {
             // That one is damaged, and says nothing.
             Err(_) => return Ok(true),
         };
-        let is_dense = self.known_facts().is_some_and(|facts| facts.dense);
+        let offsets = self.base_offset..segment_end;
+        if header.next_offset() > next && self.overlapped(window, behind, offsets)?.is_some() {
+            return Ok(false);
+        }
+        let is_dense = self.is_dense();
         if header.next_offset() == next || header.next_offset() < next && !is_dense {
             return Ok(true);
         }
@@ -188,6 +197,11 @@ impl Segment {
         })
     }
 
+    /// Whether it is known that no offset was ever left out.
+    fn is_dense(&self) -> bool {
+        self.known_facts().is_some_and(|facts| facts.dense)
+    }
+
     /// Where the first batch lies, from a position and an offset on, whose last offset is at or
     /// behind `range.from`; and its header.
     pub(super) fn locate(
@@ -196,42 +210,88 @@ impl Segment {
         (mut position, mut expected): (u64, Offset),
         range: ReadRange,
     ) -> Result<Option<(u64, BatchHeader)>> {
+        // The batch that was stepped over last, if all that is known of it is its header.
+        let mut before = None;
+        let mut floor = self.base_offset;
         while position < window.end() {
             let bytes = window.at_most(position, HEADER_LEN).map_err(|e| self.read_error(e))?;
-            let header = match BatchHeader::decode(bytes) {
-                Ok(header) if self.is_possible(&header, position, expected) => header,
-                _ => {
-                    let checked = batch_at(window, position).map_err(|e| self.read_error(e))?;
-                    if let Err(cause @ BatchError::Legacy(_)) = checked {
-                        return Err(self.damage(position, (expected, expected), cause.into()));
-                    }
-                    // Damage lies before what is wanted, or is what is wanted.
-                    let resumed = self.resume(position, expected..range.segment_end)?;
-                    match resumed {
-                        Some(resumed) if resumed.base_offset <= range.from => {
-                            position = resumed.position;
-                            expected = resumed.base_offset;
-                            continue;
-                        }
-                        _ => {
-                            let cause = Cause::Mismatch("no batch of this segment begins here");
-                            let place = (position, expected);
-                            return Err(self.damage_from(place, resumed, range.segment_end, cause));
-                        }
-                    }
+            let header = BatchHeader::decode(bytes).ok();
+            let offsets = expected..range.segment_end;
+            let header = match header.filter(|it| self.is_possible(it, position, offsets.clone())) {
+                None => self.overlapped(window, position, floor..range.segment_end)?,
+                possible => possible,
+            };
+            if header.is_none_or(|header| header.base_offset() != expected)
+                && let Some((at, first)) = before.take()
+                && batch_at(window, at).map_err(|e| self.read_error(e))?.is_err()
+            {
+                // Its length is as wrong as the rest: batches may lie where it claims to be.
+                (position, expected) = self.behind_damage((at, first), range)?;
+                continue;
+            }
+            let Some(header) = header else {
+                let checked = batch_at(window, position).map_err(|e| self.read_error(e))?;
+                if let Err(cause @ BatchError::Legacy(_)) = checked {
+                    return Err(self.damage(position, (expected, expected), cause.into()));
                 }
+                // Damage lies before what is wanted, or is what is wanted.
+                (position, expected) = self.behind_damage((position, expected), range)?;
+                continue;
             };
             if header.last_offset() >= range.from {
                 return Ok(Some((position, header)));
             }
-            expected = header.next_offset();
+            before = Some((position, expected));
+            (floor, expected) = (expected, header.next_offset());
             position += header.size_bytes() as u64;
         }
         Ok(None)
     }
 
-    fn is_possible(&self, header: &BatchHeader, position: u64, expected: Offset) -> bool {
-        header.base_offset() >= expected && position + header.size_bytes() as u64 <= self.end()
+    /// Where whole batches go on behind damage at a position and an offset, if that is not behind
+    /// what is wanted.
+    fn behind_damage(&self, place: (u64, Offset), range: ReadRange) -> Result<(u64, Offset)> {
+        let resumed = self.resume(place.0, place.1..range.segment_end)?;
+        if let Some(resumed) = resumed.filter(|it| it.base_offset <= range.from) {
+            return Ok((resumed.position, resumed.base_offset));
+        }
+        let cause = Cause::Mismatch("no batch of this segment begins here");
+        Err(self.damage_from(place, resumed, range.segment_end, cause))
+    }
+
+    /// The header of a whole batch that begins below where the one before it claims to end, but
+    /// ends where the next one begins: then it was that one that claims too much.
+    fn overlapped(
+        &self,
+        window: &mut Window,
+        position: u64,
+        offsets: std::ops::Range<Offset>,
+    ) -> Result<Option<BatchHeader>> {
+        let header = match batch_at(window, position).map_err(|e| self.read_error(e))? {
+            Ok(batch) if self.is_possible(batch.header(), position, offsets.clone()) => {
+                *batch.header()
+            }
+            _ => return Ok(None),
+        };
+        let behind = position + header.size_bytes() as u64;
+        let bytes = window.at_most(behind, HEADER_LEN).map_err(|e| self.read_error(e))?;
+        let next = match BatchHeader::decode(bytes) {
+            Ok(next) => next.base_offset(),
+            Err(_) if behind >= window.end() => offsets.end,
+            Err(_) => return Ok(None),
+        };
+        Ok((header.next_offset() == next).then_some(header))
+    }
+
+    fn is_possible(
+        &self,
+        header: &BatchHeader,
+        position: u64,
+        offsets: std::ops::Range<Offset>,
+    ) -> bool {
+        header.base_offset() >= offsets.start
+            && header.next_offset() <= offsets.end
+            && position + header.size_bytes() as u64 <= self.end()
     }
 
     /// A position at or before the batch that holds `wanted`, from the offset index. An entry counts

@@ -390,6 +390,14 @@ impl World {
         self.open();
     }
 
+    /// Closes it and looks at a copy from now on, so that the directory stays as it was left.
+    pub(crate) fn close_and_keep(&mut self) {
+        self.close();
+        let copy = self.dir.with_extension("copy");
+        image::copy_dir(&self.dir, &copy);
+        self.log = Some(self.open_copy(&copy).unwrap());
+    }
+
     /// What a copy of the directory is opened with.
     pub(crate) fn open_copy(&self, dir: &Path) -> Result<testing::Log, Error> {
         testing::Log::open(dir, &self.config, self.now)
