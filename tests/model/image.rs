@@ -241,6 +241,41 @@ pub(crate) fn power_cut(world: &World, seed: u64) {
     check_all(image.log(), &image.model);
 }
 
+/// A log that was closed is opened with side files of any kind, and with rot in our own two: none of
+/// the answers hangs on them alone.
+pub(crate) fn closed(world: &World) {
+    let mut draw = Draw::new((world.model.log_end as u64 + 77).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let scratch = scratch();
+    let dir = scratch.path().join("topic-0");
+    copy_dir(world.dir(), &dir);
+    damage_side_files(&mut draw, &dir);
+    match draw.below(3) {
+        0 => rot(&mut draw, &dir.join("durable.watermark"), 0..64),
+        1 => rot(&mut draw, &dir.join("durable.watermark"), 512..576),
+        _ => {
+            let path = dir.join("segments.manifest");
+            let len = fs::read(&path).unwrap().len();
+            rot(&mut draw, &path, 0..len);
+        }
+    }
+    let log = world.open_copy(&dir).unwrap();
+    let mut model = world.model.clone();
+    model.reload();
+    check_all(log.handle(), &model);
+    let mut image = world.fork(&dir, log, model);
+    image.kill();
+    check_all(image.log(), &image.model);
+    image.append_one();
+    image.close_and_open();
+    check_all(image.log(), &image.model);
+}
+
+fn rot(draw: &mut Draw, path: &Path, range: std::ops::Range<usize>) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[range.start + draw.below(range.len())] ^= 1 << draw.below(8);
+    fs::write(path, bytes).unwrap();
+}
+
 /// What of a file does not belong to the log is in quarantine, but for zeros at its end.
 fn check_quarantine(
     dir: &Path,

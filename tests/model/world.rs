@@ -153,7 +153,9 @@ impl World {
             Op::Tick { ms } => self.tick(*ms),
             Op::Import { gap, sends, epoch } => self.import(*gap, sends, *epoch),
             Op::Close => {
-                self.close_and_open();
+                self.close();
+                image::closed(self);
+                self.open();
                 check_all(self.log(), &self.model);
             }
             Op::Kill => {
