@@ -20,7 +20,7 @@ use proptest::prelude::*;
 
 fn config() -> ProptestConfig {
     let asked = std::env::var("STRANDLINE_MODEL_CASES").ok();
-    let cases = asked.and_then(|cases| cases.parse().ok()).unwrap_or(800);
+    let cases = asked.and_then(|cases| cases.parse().ok()).unwrap_or(500);
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
