@@ -120,6 +120,12 @@ pub(super) fn aborted_in(log: &Opened, segment: &Arc<Segment>) -> Result<Arc<Vec
     {
         return Ok(segment.set_aborted(aborted));
     }
+    replayed_in(log, segment)
+}
+
+/// The same by replay alone.
+pub(super) fn replayed_in(log: &Opened, segment: &Arc<Segment>) -> Result<Arc<Vec<AbortedTxn>>> {
+    let base = segment.base_offset();
     let mut replayed = log.replayed.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = replayed.get(&base) {
         return Ok(Arc::clone(known));

@@ -7,6 +7,7 @@ use super::group::Failure;
 use super::ledger::{Ledger, sum_of};
 use super::manifest::{Entry, FileSum, SegmentEntry};
 use super::opened::Opened;
+use super::replay::replayed_in;
 use super::watermark::LastBatch;
 use crate::error::{Error, Result};
 use crate::record::Offset;
@@ -67,7 +68,11 @@ impl Opened {
     /// Writes the transaction index if the file is not what it should be, and syncs it.
     fn finish_txn_index(&self, segment: &Arc<Segment>) -> Result<Option<FileSum>> {
         let name = names::name(segment.base_offset(), Part::TxnIndex);
-        let aborted = self.aborted_in(segment)?;
+        // Not by way of the ledger, which is held.
+        let aborted = match segment.aborted() {
+            Some(aborted) => aborted,
+            None => replayed_in(self, segment)?,
+        };
         if aborted.is_empty() {
             return Ok(None);
         }
