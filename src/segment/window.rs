@@ -38,7 +38,10 @@ impl Window {
     ///
     /// If the file cannot be read, or has become shorter than its end.
     pub(crate) fn at_most(&mut self, position: u64, len: usize) -> io::Result<&[u8]> {
-        let len = len.min(usize::try_from(self.end.saturating_sub(position)).unwrap_or(usize::MAX));
+        if position >= self.end {
+            return Ok(&[]);
+        }
+        let len = len.min(usize::try_from(self.end - position).unwrap_or(usize::MAX));
         let held = self.start..self.start + self.bytes.len() as u64;
         if position < held.start || position + len as u64 > held.end {
             self.load(position, len)?;
@@ -49,6 +52,9 @@ impl Window {
 
     /// Everything that is held from `position` on, at least `len` bytes unless the end is nearer.
     pub(crate) fn from(&mut self, position: u64, len: usize) -> io::Result<&[u8]> {
+        if position >= self.end {
+            return Ok(&[]);
+        }
         self.at_most(position, len)?;
         Ok(&self.bytes[(position - self.start) as usize..])
     }
