@@ -418,8 +418,12 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// `Io`; if it fails half way the log is poisoned, and its next opening finishes it.
+    /// `Invalid` below 0; `Io`: if it fails half way the log is poisoned, and its next opening
+    /// finishes it.
     pub fn truncate_to(&self, target: Offset) -> Result<bool> {
+        if target < 0 {
+            return Err(Error::Invalid("a log cannot be truncated to below 0".into()));
+        }
         self.cut(|writer, opened| writer.truncate_to(opened, target, true))
     }
 

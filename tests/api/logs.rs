@@ -70,6 +70,10 @@ fn what_is_cut_off_stays_cut_off_and_the_log_goes_on_there() {
     let store = open(&path);
     let log = store.log("events", 0).unwrap();
     assert_eq!(values(&log), ["one", "another two"]);
+    for refused in [log.truncate_to(-1).map(drop), log.start_over_at(-1)] {
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+    }
+    assert_eq!(values(&log), ["one", "another two"]);
     log.start_over_at(100).unwrap();
     assert_eq!(append(&log, "far"), 100);
     store.close().unwrap();
