@@ -122,9 +122,14 @@ impl Found {
             }
         }
         if let Some(first) = foreign.first() {
-            let (path, others) = (root.path().display(), foreign.len() - 1);
+            let path = root.path().display();
+            let others = match foreign.len() - 1 {
+                0 => String::new(),
+                1 => " (and another)".to_owned(),
+                others => format!(" (and {others} others)"),
+            };
             self.warnings.push(format!(
-                "{path}: {first} (and {others} others) is no directory of a partition and is left \
+                "{path}: {first}{others} is no directory of a partition and is left \
                  alone; Kafka does not start beside it"
             ));
         }
