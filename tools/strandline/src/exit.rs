@@ -52,6 +52,8 @@ pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// One line; empty if there is nothing to say.
     pub(crate) message: String,
+    /// Whether the output is what failed, so that nothing else can be shown either.
+    pub(crate) of_output: bool,
 }
 
 /// What nearly everything here returns.
@@ -59,11 +61,11 @@ pub(crate) type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
     pub(crate) fn usage(message: impl Into<String>) -> Failure {
-        Failure { exit: Exit::Usage, message: message.into() }
+        Failure { exit: Exit::Usage, message: message.into(), of_output: false }
     }
 
     pub(crate) fn environment(message: impl Into<String>) -> Failure {
-        Failure { exit: Exit::Environment, message: message.into() }
+        Failure { exit: Exit::Environment, message: message.into(), of_output: false }
     }
 
     /// A file or directory that cannot be read or written.
@@ -78,9 +80,10 @@ impl Failure {
     /// Standard output cannot be written. Nobody reads it any more: that is no failure.
     pub(crate) fn output(error: &io::Error) -> Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Failure { exit: Exit::Done, message: String::new() };
+            return Failure { exit: Exit::Done, message: String::new(), of_output: true };
         }
-        Failure::environment(format!("cannot write the output: {}", why(error)))
+        let message = format!("cannot write the output: {}", why(error));
+        Failure { exit: Exit::Environment, message, of_output: true }
     }
 
     /// The same failure, and what to do about it or what it leaves.
@@ -110,10 +113,10 @@ impl From<Error> for Failure {
             | Error::Invalid(_) => Exit::Usage,
             _ => Exit::Environment,
         };
-        match &error {
-            Error::Io { doing, path, source } => Failure::io(doing, path, source),
-            _ => Failure { exit, message: escape::one_line(&error.to_string()) },
+        if let Error::Io { doing, path, source } = &error {
+            return Failure::io(doing, path, source);
         }
+        Failure { exit, message: escape::one_line(&error.to_string()), of_output: false }
     }
 }
 
@@ -128,8 +131,17 @@ pub(crate) fn why(error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         io::ErrorKind::StorageFull => "no space left on the device".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        io::ErrorKind::NotADirectory => "not a directory".to_owned(),
         io::ErrorKind::UnexpectedEof => "it became shorter while it was read".to_owned(),
-        _ => escape::one_line(&error.to_string()),
+        _ => {
+            let said = error.to_string();
+            // What files are opened with refuses links, for which the system has odd words.
+            if said.starts_with("Too many levels of symbolic links") {
+                return "it is a symbolic link, and none is followed".to_owned();
+            }
+            escape::one_line(said.split(" (os error ").next().unwrap_or(&said))
+        }
     }
 }
 
@@ -157,6 +169,20 @@ mod tests {
         assert_eq!((quiet.exit, quiet.message.as_str()), (Exit::Done, ""));
         let full = Failure::output(&io::ErrorKind::StorageFull.into());
         assert_eq!(full.exit, Exit::Environment);
+    }
+
+    #[test]
+    fn what_the_system_says_is_said_in_words() {
+        let temp = tempfile::tempdir().unwrap();
+        let file = temp.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let said = [std::fs::read(temp.path()), std::fs::read(file.join("below"))]
+            .map(|read| why(&read.unwrap_err()));
+        assert_eq!(said, ["it is a directory", "not a directory"]);
+        std::os::unix::fs::symlink("loop", temp.path().join("loop")).unwrap();
+        let looped = std::fs::read(temp.path().join("loop")).unwrap_err();
+        assert_eq!(why(&looped), "it is a symbolic link, and none is followed");
+        assert_eq!(why(&io::Error::from_raw_os_error(5)), "Input/output error");
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(exit) => exit.into(),
-        Err(Failure { exit, message }) => {
+        Err(Failure { exit, message, .. }) => {
             if !message.is_empty() {
                 complain("error", message);
             }

@@ -69,7 +69,7 @@ impl<'a> Dump<'a> {
         };
         match shown {
             Ok(()) => Ok(Exit::Done),
-            Err(failure) if failure.message.is_empty() => Err(failure),
+            Err(failure) if failure.of_output => Err(failure),
             Err(failure) => self.unreadable(&failure),
         }
     }

@@ -292,7 +292,7 @@ fn compare(log: &Log, sample: &Sample) -> Result<u64> {
 fn differs(offset: i64) -> Failure {
     let message =
         format!("the record at offset {offset} is not what was appended: please report this");
-    Failure { exit: Exit::Incomplete, message }
+    Failure { exit: Exit::Incomplete, ..Failure::environment(message) }
 }
 
 /// Fetches the record at an offset, compares it with the sample, and gives it in a line.

@@ -209,6 +209,15 @@ fn a_reader_that_goes_away_is_no_reason_to_complain() {
 }
 
 #[test]
+fn output_that_cannot_be_written_is_said_once() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = strandline(&["dump", "basic-0", "crc-0"]).stdout(full).output().unwrap();
+    let ran = ran(output);
+    let why = "error: cannot write the output: no space left on the device\n";
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(3), why));
+}
+
+#[test]
 fn colours_are_for_those_who_see_them() {
     let plain = run(&["dump", "basic-0"]).stdout;
     assert!(!plain.contains('\u{1b}'));
