@@ -95,7 +95,7 @@ pub(crate) struct CreateArgs {
     pub(crate) topic: String,
 
     /// How many partitions
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) partitions: u32,
 
@@ -151,7 +151,7 @@ pub(crate) struct AppendArgs {
 
     /// Append to this partition; else the key decides, as in Kafka, and records without a key go
     /// to a partition a batch in turn
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) partition: Option<u32>,
 
     /// What a line is: a value, or a `record` line as fetch --json writes it
@@ -176,6 +176,7 @@ pub(crate) struct AppendArgs {
 
     /// Gather records up to so many bytes, uncompressed, for a batch
     #[arg(long, value_name = "N", default_value = "64KiB", value_parser = size)]
+    #[arg(allow_negative_numbers = true)]
     pub(crate) batch_bytes: usize,
 
     /// What the records survive once the command says that they are appended: a loss of power
@@ -209,11 +210,11 @@ pub(crate) struct FetchArgs {
     pub(crate) topic: String,
 
     /// Only this partition
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) partition: Option<u32>,
 
     /// Begin at this offset [default: the first that is there]
-    #[arg(long, value_name = "N", conflicts_with = "time")]
+    #[arg(long, value_name = "N", conflicts_with = "time", allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(i64).range(0..))]
     pub(crate) offset: Option<i64>,
 
@@ -222,7 +223,7 @@ pub(crate) struct FetchArgs {
     pub(crate) time: Option<String>,
 
     /// At most so many records
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) limit: Option<u64>,
 
     /// Whether records of open and aborted transactions are left out
@@ -275,6 +276,7 @@ pub(crate) struct DumpArgs {
 
     /// The segment's base offset, where the file's name does not tell
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(allow_negative_numbers = true)]
     pub(crate) base_offset: Option<i64>,
 }
 

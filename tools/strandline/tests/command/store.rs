@@ -89,10 +89,13 @@ fn topics_are_made_listed_described_and_deleted() {
 #[test]
 fn what_cannot_be_is_refused_with_a_reason_and_a_code() {
     let store = Store::with_topic(2);
-    let cases: [(&[&str], i32, &str); 11] = [
+    let cases: [(&[&str], i32, &str); 14] = [
         (&["topic", "create", "no/such"], 2, ""),
         (&["topic", "create", "x", "--config", "segment.bytes=no"], 2, "segment.bytes"),
         (&["topic", "create", "x", "--partitions", "0"], 2, ""),
+        (&["topic", "create", "x", "--partitions", "-1"], 2, "-1 is not in 1"),
+        (&["fetch", "t", "--offset", "-1"], 2, "-1 is not in 0"),
+        (&["fetch", "t", "--limit", "-1"], 2, "'--limit <N>'"),
         (&["append", "missing"], 3, "there is no topic missing"),
         (&["append", "t", "--codec", "brotli"], 2, "brotli"),
         (&["append", "t", "--partition", "7"], 3, "no partition 7"),
