@@ -32,19 +32,19 @@ pub(crate) fn run(args: &AppendArgs) -> Result<Exit> {
     let topic = engine::topic(&store, &dir, &args.topic)?;
     let logs = engine::logs(&topic, args.partition)?;
     let mut source = Source::open(args.file.as_deref())?;
-    let mut appender = Appender::new(logs, args);
+    let mut appender = Appender::new(logs, args, source.name.clone());
     let mut progress = Progress::new();
     let fed = feed(&mut source, &fields, &mut appender, &mut progress);
     progress.clear();
     // What was read before a broken line is appended all the same.
     let ended = appender.settle();
     let closed = store.close().map_err(Failure::from);
-    appender.report(args, ended.is_ok())?;
+    appender.report(args)?;
     let settled = ended.and(closed);
     match (fed, settled) {
         (Err(failure), Ok(())) => {
             let records = many(appender.appended(), "record", "records");
-            Err(failure.and(format_args!("{records} before it are appended")))
+            Err(failure.and(format_args!("{records} appended")))
         }
         (Err(failure), Err(other)) => Err(failure.and(other.message)),
         (Ok(()), settled) => settled.map(|()| Exit::Done),
@@ -74,8 +74,7 @@ fn feed(
         };
         let at_line = |why: String| Failure::usage(format!("{name}: line {number}: {why}"));
         if let Some(record) = parsed.map_err(at_line)? {
-            to.push(&record)
-                .map_err(|failure| failure.at(format_args!("{name}: up to line {number}")))?;
+            to.push(&record, number)?;
         }
         progress.at(to.pushed, done, total);
     }
@@ -84,6 +83,8 @@ fn feed(
 /// Gathers records into batches, a batch for each partition.
 struct Appender {
     targets: Vec<Target>,
+    /// What the user knows the input as.
+    source: String,
     format: InputFormat,
     headers: Vec<(String, String)>,
     batch_bytes: usize,
@@ -98,6 +99,8 @@ struct Appender {
 struct Target {
     log: Log,
     batch: Batch,
+    /// Lines that are gathered: the first, the last.
+    lines: (u64, u64),
     /// Offsets of what was appended: the first, the last.
     offsets: Option<(i64, i64)>,
     records: u64,
@@ -105,18 +108,39 @@ struct Target {
     synced: bool,
 }
 
+impl Target {
+    /// What was in its batch, as the user can find it.
+    fn gathered(&self, records: u64) -> String {
+        let (first, last) = self.lines;
+        let partition = format!("{}-{}", self.log.topic(), self.log.partition());
+        match records {
+            1 => format!("line {last}, for {partition}"),
+            _ => format!("{records} records of lines {first}–{last}, for {partition}"),
+        }
+    }
+}
+
 impl Appender {
-    fn new(logs: Vec<Log>, args: &AppendArgs) -> Appender {
+    fn new(logs: Vec<Log>, args: &AppendArgs, source: String) -> Appender {
         let most = logs.first().map_or(usize::MAX, max_message_bytes);
         let target = |log| {
             let batch = match args.codec {
                 Some(codec) => Batch::new().compression(codec),
                 None => Batch::new(),
             };
-            Target { log, batch, offsets: None, records: 0, batches: 0, synced: true }
+            Target {
+                log,
+                batch,
+                lines: (0, 0),
+                offsets: None,
+                records: 0,
+                batches: 0,
+                synced: true,
+            }
         };
         Appender {
             targets: logs.into_iter().map(target).collect(),
+            source,
             format: args.input_format,
             headers: args.header.clone(),
             batch_bytes: args.batch_bytes.min(most),
@@ -128,7 +152,7 @@ impl Appender {
     }
 
     /// Takes a record. A batch that it does not fit into is appended first.
-    fn push(&mut self, record: &Parsed<'_>) -> Result<()> {
+    fn push(&mut self, record: &Parsed<'_>, line: u64) -> Result<()> {
         let partitions = self.targets.len();
         let target = match &record.key {
             Some(key) if partitions > 1 => partition_for_key(key, partitions as u32) as usize,
@@ -141,7 +165,10 @@ impl Appender {
         if !batch.is_empty() && batch.size_bytes() + size > self.batch_bytes {
             self.append(target)?;
         }
-        record.push_to(&mut self.targets[target].batch, &self.headers);
+        let gathering = &mut self.targets[target];
+        let first = if gathering.batch.is_empty() { line } else { gathering.lines.0 };
+        gathering.lines = (first, line);
+        record.push_to(&mut gathering.batch, &self.headers);
         self.pushed += 1;
         if self.targets[target].batch.size_bytes() >= self.batch_bytes {
             self.append(target)?;
@@ -158,7 +185,10 @@ impl Appender {
         let (records, size) = (target.batch.len() as u64, target.batch.size_bytes());
         let appended = target.log.append(&mut target.batch, Durability::Written);
         target.batch.clear();
-        let appended = appended?;
+        let appended = appended.map_err(|error| {
+            let place = format!("{}: {}", self.source, target.gathered(records));
+            Failure::from(error).at(place)
+        })?;
         let first = target.offsets.map_or(appended.base_offset, |(first, _)| first);
         target.offsets = Some((first, appended.last_offset));
         target.records += records;
@@ -195,13 +225,13 @@ impl Appender {
     }
 
     /// Says what was appended where: the acknowledgement.
-    fn report(&self, args: &AppendArgs, settled: bool) -> Result<()> {
+    fn report(&self, args: &AppendArgs) -> Result<()> {
         let mut out = Out::new();
         let (topic, all) = (&args.topic, many(self.appended(), "record", "records"));
-        let how = match (self.synced, settled) {
-            (_, false) => "not known to be durable",
-            (true, true) => "durable",
-            (false, true) => "written",
+        let how = match self.synced {
+            false => "written",
+            true if self.targets.iter().all(|target| target.synced) => "durable",
+            true => "not known to be durable",
         };
         let used: Vec<_> = self.targets.iter().filter(|target| target.records > 0).collect();
         out.text(match used.as_slice() {

@@ -197,7 +197,7 @@ fn a_broken_line_is_named_and_what_is_before_it_is_kept() {
     let ran = store.append(&["--key-field", "k"], input);
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.starts_with("error: stdin: line 3: not JSON"), "{}", ran.stderr);
-    assert!(ran.stderr.contains("2 records before it are appended"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("; 2 records appended"), "{}", ran.stderr);
     assert_eq!(ran.stdout, "appended 2 records to t-0, offsets 0–1, durable\n");
     assert_eq!(store.fetch(&["--format", "%k;"]).stdout, "a;b;");
     let garbage: Vec<u8> = (0..20_000_u32).map(|n| ((n * n) >> 3) as u8).collect();
@@ -205,6 +205,27 @@ fn a_broken_line_is_named_and_what_is_before_it_is_kept() {
     assert_eq!((ran.code, ran.stderr.lines().count()), (Some(2), 1));
     let ran = store.append(&["--key-field", "missing"], b"{}\n");
     assert!(ran.stderr.contains("line 1: there is no field `missing`"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_batch_that_is_refused_is_named_by_its_lines_and_the_others_are_durable() {
+    let store = Store::new();
+    let setting = "message.timestamp.before.max.ms=86400000";
+    store.run(&["topic", "create", "t", "--partitions", "2", "--config", setting]);
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
+    let keys: Vec<String> = (0..99).map(|number| number.to_string()).collect();
+    let key_for = |partition| {
+        keys.iter().find(|key| partition_for_key(key.as_bytes(), 2) == partition).unwrap()
+    };
+    let (a, b) = (key_for(0), key_for(1));
+    let lines = [(a, now), (b, now), (b, 5), (a, now), (b, now)];
+    let line = |(key, time): (&String, u64)| format!("{}\n", json!({"k": key, "t": time}));
+    let input: String = lines.into_iter().map(line).collect();
+    let ran = store.append(&["--key-field", "k", "--timestamp-field", "t"], input.as_bytes());
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert_eq!(ran.stdout, "appended 2 records to t-0, offsets 0–1, durable\n");
+    let why = "error: stdin: 3 records of lines 2–5, for t-1: invalid timestamp: ";
+    assert!(ran.stderr.starts_with(why), "{}", ran.stderr);
 }
 
 #[test]
