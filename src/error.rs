@@ -300,7 +300,7 @@ impl fmt::Display for Error {
                 write!(f, "{} was written by Kafka: open it read-only", path.display())
             }
             Error::GapNotAccepted { from, to } => {
-                write!(f, "records {from} to {to} are missing; appends wait until that is accepted")
+                write!(f, "records {from} to {} are gone; appends wait for accept_gaps", to - 1)
             }
             Error::NotFound(what) => write!(f, "{what} does not exist"),
             Error::Exists(what) => write!(f, "{what} exists already"),

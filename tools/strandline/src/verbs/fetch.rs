@@ -44,6 +44,7 @@ pub(crate) fn run(args: &FetchArgs) -> Result<Exit> {
                 continue;
             }
         };
+        fetch.say_what_is_missing(&reader)?;
         fetch.drain(&mut reader)?;
         readers.push(reader);
     }
@@ -121,6 +122,20 @@ impl<'a> Fetch<'a> {
         self.exit = self.exit.and(failure.exit);
         complain("error", format_args!("{}-{}: {}", log.topic(), log.partition(), failure.message));
         Ok(())
+    }
+
+    /// Says which records of those that are asked for were there once and are gone.
+    fn say_what_is_missing(&mut self, reader: &Reader) -> Result<()> {
+        match reader.log.gap() {
+            Ok(Some(gap)) if gap.end > reader.next => {
+                let (from, to) = (gap.start, gap.end);
+                let missing = Error::GapNotAccepted { from, to };
+                let failure = Failure { exit: Exit::Incomplete, ..missing.into() };
+                self.give_up(&reader.log, &failure)
+            }
+            Ok(_) => Ok(()),
+            Err(error) => self.give_up(&reader.log, &error.into()),
+        }
     }
 
     /// Writes what there is behind `reader.next`.

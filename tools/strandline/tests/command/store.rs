@@ -229,6 +229,20 @@ fn a_batch_that_is_refused_is_named_by_its_lines_and_the_others_are_durable() {
 }
 
 #[test]
+fn records_that_are_gone_are_told_of_and_what_is_behind_them_is_fetched() {
+    let store = Store::new();
+    store.run(&["topic", "create", "t", "--config", "segment.bytes=100"]);
+    store.append(&["--batch-bytes", "1"], b"one\ntwo\nthree\n");
+    let log = Path::new(&store.dir()).join("t-0/00000000000000000000.log");
+    std::fs::remove_file(log).unwrap();
+    let ran = store.fetch(&["--format", "%v "]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(4), "two three "), "{ran:?}");
+    let why = "error: t-0: records 0 to 0 are gone; ";
+    assert!(ran.stderr.starts_with(why), "{}", ran.stderr);
+    assert_eq!(store.fetch(&["--offset", "1"]).code, Some(0));
+}
+
+#[test]
 fn any_bytes_are_lines_and_a_record_over_the_limit_is_refused_alone() {
     let store = Store::new();
     store.run(&["topic", "create", "t", "--config", "max.message.bytes=1000"]);
