@@ -200,6 +200,7 @@ pub(super) fn for_each_batch(
     visit: &mut dyn FnMut(&RecordBatch<'_>),
 ) -> Result<()> {
     let file = segment.log_file()?;
+    segment.note_cut()?;
     let mut position = 0;
     while position < segment.end() {
         let walked = walk(&file, position, segment.end(), &mut |_, batch| {

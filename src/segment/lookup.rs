@@ -152,6 +152,7 @@ impl Segment {
     /// over.
     pub(crate) fn rebuild(&self) -> Result<Facts> {
         let file = self.log_file()?;
+        self.note_cut()?;
         let end = self.end();
         let mut builder = Builder::new(self.base_offset, self.shared.index_interval_bytes);
         let mut position = 0;

@@ -63,6 +63,41 @@ impl Segment {
     ///
     /// `Corrupt` if the first of them is damaged; damage behind it ends the slice before it.
     pub(crate) fn read(&self, range: ReadRange) -> Result<Option<Slice>> {
+        match self.read_as_known(range) {
+            Err(Error::Io { source, .. })
+                if source.kind() == io::ErrorKind::UnexpectedEof && self.note_cut()? =>
+            {
+                self.read_as_known(range)
+            }
+            read => read,
+        }
+    }
+
+    /// Whether a finished segment's file is shorter than it was; then it is read as far as it goes,
+    /// and what lay behind is damage.
+    pub(crate) fn note_cut(&self) -> Result<bool> {
+        if self.is_growing() {
+            return Ok(false);
+        }
+        let len = self.file_len()?;
+        let is_cut = len < self.end();
+        if is_cut {
+            self.set_end(len);
+        }
+        Ok(is_cut)
+    }
+
+    /// What lies from `wanted` on that was cut off a file, if it was.
+    fn lost_behind_the_end(&self, wanted: Offset) -> Result<()> {
+        let Some(facts) = self.known_facts() else { return Ok(()) };
+        if facts.log_bytes <= self.end() || wanted >= facts.next_offset {
+            return Ok(());
+        }
+        let cause = Cause::Mismatch("the file ends before its last batches");
+        Err(self.damage(self.end(), (wanted, facts.next_offset - 1), cause))
+    }
+
+    fn read_as_known(&self, range: ReadRange) -> Result<Option<Slice>> {
         let piece = range.max_bytes.saturating_add(SLACK_BYTES).min(64 << 20);
         let mut window = Window::new(self.log_file()?, self.end(), piece);
         let mut start = (self.start_for(&mut window, range.from)?, self.base_offset);
@@ -74,7 +109,10 @@ impl Segment {
                 start = (0, self.base_offset);
                 continue;
             }
-            let Some((position, first)) = found else { return Ok(None) };
+            let Some((position, first)) = found else {
+                self.lost_behind_the_end(range.from)?;
+                return Ok(None);
+            };
             if first.last_offset() >= range.until {
                 return Ok(Some(Slice::empty(range.from)));
             }

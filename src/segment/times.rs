@@ -52,6 +52,7 @@ impl Segment {
         wanted: impl Fn(&BatchHeader) -> bool,
         mut found: impl FnMut(u64, &RecordBatch<'_>) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
+        self.note_cut()?;
         let mut position = self.start_for_time(timestamp)?;
         let file = self.log_file()?;
         let end = self.end();

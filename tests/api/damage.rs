@@ -1,6 +1,6 @@
 //! Files at the top of a store that are lost, damaged, or of a later version.
 
-use strandline::{Batch, Durability, Error, FetchOptions, Record, Store, TopicOptions};
+use strandline::{Batch, Durability, Error, FetchOptions, Log, Record, Store, TopicOptions};
 
 use crate::help::{append, closed_store, open, open_read_only, place, text, values};
 
@@ -194,5 +194,63 @@ fn an_owner_file_that_is_lost_or_damaged_hurts_nobody() {
         assert_eq!(store.warnings(), [""; 0]);
         assert_eq!(values(&store.log("events", 0).unwrap()), ["one"]);
         assert!(text(file).contains(&format!("pid {}\n", std::process::id())));
+    }
+}
+
+/// What fetching on from the start gives: the values, and the offsets that are told to be damaged.
+fn values_and_damage(log: &Log) -> (Vec<String>, Vec<(i64, i64)>) {
+    let (mut values, mut damage) = (Vec::new(), Vec::new());
+    let mut from = log.log_start_offset().unwrap();
+    while from < log.log_end_offset().unwrap() {
+        match log.fetch(from, FetchOptions::new()) {
+            Ok(fetched) => {
+                for record in fetched.records() {
+                    let value = record.unwrap().value().unwrap().to_vec();
+                    values.push(String::from_utf8(value).unwrap());
+                }
+                from = fetched.next_offset();
+            }
+            Err(Error::Corrupt { offsets: Some((first, last)), .. }) => {
+                damage.push((first, last));
+                from = last + 1;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    (values, damage)
+}
+
+#[test]
+fn a_sealed_segment_that_was_cut_hides_nothing_but_what_is_gone() {
+    for closed in [true, false] {
+        let (_dir, path) = place();
+        let store = open(&path);
+        let log = store.create_topic("events", TopicOptions::new()).unwrap().partition(0).unwrap();
+        for number in 0..9 {
+            append(&log, &format!("value {number}"));
+            if number % 3 == 2 {
+                log.roll().unwrap();
+            }
+        }
+        append(&log, "value 9");
+        let file = path.join("events-0/00000000000000000003.log");
+        let whole = std::fs::read(&file).unwrap();
+        if closed {
+            store.close().unwrap();
+        }
+        drop((log, store));
+        for len in 0..whole.len() {
+            std::fs::write(&file, &whole[..len]).unwrap();
+            let store = open_read_only(&path);
+            let (values, damage) = values_and_damage(&store.log("events", 0).unwrap());
+            // Three batches of the same size each hold one record.
+            let kept = (len * 3 / whole.len()) as i64;
+            let wanted: Vec<_> = (0..10).filter(|n| !(3 + kept..6).contains(n)).collect();
+            let wanted: Vec<_> = wanted.iter().map(|n| format!("value {n}")).collect();
+            assert_eq!(values, wanted, "cut to {len}, closed: {closed}");
+            assert_eq!(damage, [(3 + kept, 5)], "cut to {len}, closed: {closed}");
+        }
+        std::fs::write(&file, &whole).unwrap();
+        assert_eq!(values_and_damage(&open(&path).log("events", 0).unwrap()).1, []);
     }
 }
