@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use strandline::Durability;
-use support::{Scratch, batch, copy_checksum_write, ratio, scratch_file, timed};
+use support::{Scratch, batch, copy_checksum_write, ratio, scratch_file, short, timed};
 
 /// Name, records a batch, bytes a record: batches of about 64 KiB, and one record each.
 const SHAPES: [(&str, usize, usize); 4] =
@@ -111,10 +111,7 @@ fn append_together(times: u64) -> (f64, Duration) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
+    config = short();
     targets = written, durable, group_commit
 }
 criterion_main!(benches);

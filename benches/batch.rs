@@ -2,12 +2,10 @@
 
 mod support;
 
-use std::time::Duration;
-
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use strandline::compression::Codec;
 use strandline::{Batch, Record, testing};
-use support::{NOW, ratio, timed};
+use support::{NOW, ratio, short, timed};
 
 fn building(c: &mut Criterion) {
     for (name, records, size) in [("100 B", 590_usize, 100_usize), ("1 KiB", 63, 1024)] {
@@ -62,10 +60,7 @@ fn compressing(c: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
+    config = short();
     targets = building, compressing
 }
 criterion_main!(benches);

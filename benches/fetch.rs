@@ -4,11 +4,10 @@ mod support;
 
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
-use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use strandline::{FetchOptions, Log};
-use support::{Scratch, ratio, timed};
+use support::{Scratch, ratio, short, timed};
 
 const FILE_BYTES: u64 = 64 << 20;
 
@@ -112,10 +111,7 @@ fn pread(file: &std::fs::File, places: &mut Places) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
+    config = short();
     targets = sequential, random
 }
 criterion_main!(benches);

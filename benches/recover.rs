@@ -2,10 +2,10 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use support::{Scratch, ratio};
+use support::{Scratch, ratio, short};
 
 const BYTES: u64 = 64 << 20;
 
@@ -34,10 +34,7 @@ fn unclean(c: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    config = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(2));
+    config = short();
     targets = unclean
 }
 criterion_main!(benches);

@@ -11,6 +11,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
+use criterion::Criterion;
+
 use strandline::testing::Log as Door;
 use strandline::{Batch, Durability, Log, Record};
 use tempfile::TempDir;
@@ -114,4 +116,12 @@ pub(crate) fn timed<T>(amount: u64, times: u64, mut work: impl FnMut() -> T) -> 
         std::hint::black_box(work());
     }
     ((amount * times) as f64, started.elapsed())
+}
+
+/// How criterion measures here: short, for the ratios are what counts.
+pub(crate) fn short() -> Criterion {
+    Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
 }

@@ -41,8 +41,8 @@ impl Segment {
         let time = self.complete_index(|state| &state.time_index, Part::TimeIndex)?;
         let base = self.base_offset;
         let offset: Source<OFFSET_ENTRY_LEN> =
-            self.shared.regrowing(base, Part::OffsetIndex, &offset);
-        let time: Source<TIME_ENTRY_LEN> = self.shared.regrowing(base, Part::TimeIndex, &time);
+            self.shared.growing(base, Part::OffsetIndex, &offset);
+        let time: Source<TIME_ENTRY_LEN> = self.shared.growing(base, Part::TimeIndex, &time);
         let mut state = self.state();
         state.offset_index = offset;
         state.time_index = time;

@@ -53,19 +53,8 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// The source of an index that will be appended to, with entries that are not in its file yet.
+    /// The source of an index that will be appended to, whose file holds these entries.
     pub(crate) fn growing<const N: usize>(
-        &self,
-        base: Offset,
-        part: Part,
-        entries: &[u8],
-    ) -> Source<N> {
-        let name = names::name(base, part);
-        Source::Growing(Growing::new(&self.handles, &self.dir, &name, entries))
-    }
-
-    /// The same for an index whose file holds the entries.
-    pub(crate) fn regrowing<const N: usize>(
         &self,
         base: Offset,
         part: Part,
