@@ -66,13 +66,11 @@ impl Group {
                 state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            state.syncing = true;
             let era = state.era;
-            drop(state);
+            let turn = self.take_turn(state);
             let result = sync();
             state = self.lock();
-            state.syncing = false;
-            self.done.notify_all();
+            turn.end(&mut state);
             match result {
                 Ok(reached) if state.era == era => {
                     state.durable_end = state.durable_end.max(reached);
@@ -96,20 +94,21 @@ impl Group {
         if let Some(first) = &state.poisoned {
             return Err(Error::Poisoned(first.clone().into()));
         }
-        state.syncing = true;
-        drop(state);
+        // A sync that begins once the turn is over knows of the cut.
+        state.era += 1;
+        let turn = self.take_turn(state);
         let result = change();
         let mut state = self.lock();
-        state.syncing = false;
-        state.era += 1;
-        self.done.notify_all();
-        match result {
-            Ok((durable_end, answer)) => {
-                state.durable_end = durable_end;
-                Ok(answer)
-            }
-            Err(error) => Err(error),
-        }
+        turn.end(&mut state);
+        let (durable_end, answer) = result?;
+        state.durable_end = durable_end;
+        Ok(answer)
+    }
+
+    /// Nobody else syncs until the turn is dropped, be it by a panic.
+    fn take_turn(&self, mut state: MutexGuard<'_, State>) -> Turn<'_> {
+        state.syncing = true;
+        Turn(self)
     }
 
     /// Makes every later use fail with `error`, the first cause.
@@ -133,6 +132,25 @@ impl Failure {
     }
 }
 
+/// The right to sync, or to cut.
+struct Turn<'a>(&'a Group);
+
+impl Turn<'_> {
+    /// Ends it under the lock, so that who wakes sees what it brought.
+    fn end(self, state: &mut State) {
+        state.syncing = false;
+        self.0.done.notify_all();
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.lock().syncing = false;
+        self.0.done.notify_all();
+    }
+}
+
 /// Why a sync did not happen.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -140,4 +158,40 @@ pub(crate) enum Failure {
     Final(Error),
     /// Something before it failed, and nothing was dropped: the same call may succeed later.
     Passing(Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_sync_keeps_nobody_waiting() {
+        let group = Group::new(0);
+        let panics = || -> std::result::Result<Offset, Failure> { panic!("a waker of the host") };
+        catch_unwind(AssertUnwindSafe(|| group.reach(1, panics))).unwrap_err();
+        group.reach(1, || Ok(1)).unwrap();
+        assert_eq!(group.durable_end(), 1);
+    }
+
+    #[test]
+    fn what_a_sync_reached_before_a_cut_says_nothing_of_what_comes_after() {
+        let group = Group::new(10);
+        group.cut(|| Ok((4, ()))).unwrap();
+        assert_eq!(group.durable_end(), 4);
+        group.reach(6, || Ok(6)).unwrap();
+        assert_eq!(group.durable_end(), 6);
+    }
+
+    #[test]
+    fn a_failure_that_is_final_fails_all_that_come_later_and_a_passing_one_only_its_caller() {
+        let group = Group::new(0);
+        let passing = || Err(Failure::Passing(Error::Closed));
+        assert!(matches!(group.reach(1, passing), Err(Error::Closed)));
+        group.reach(1, || Ok(1)).unwrap();
+        assert!(group.reach(2, || Err(Failure::Final(Error::TimedOut))).is_err());
+        assert!(matches!(group.reach(2, || Ok(2)), Err(Error::TimedOut)));
+        assert!(matches!(group.poison(), Some(Error::TimedOut)));
+    }
 }
