@@ -14,12 +14,12 @@ use super::lookup::{self, TimestampedOffset};
 use super::opened::Opened;
 use super::validate::{self, Room, Rules};
 use super::view::{Grown, View};
-use super::writer::{Job, Placed, Writer};
+use super::writer::{Job, Placed, Writer, headers_of};
 use super::{LogConfig, Origin, close};
 use crate::compression::Compressor;
 use crate::error::{Error, Result};
 use crate::record::{
-    Batch, BatchHeader, Batches, Draft, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp,
+    Batch, BatchHeader, Draft, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp,
     TransactionEnd, encode_marker,
 };
 use crate::segment::names::Part;
@@ -155,8 +155,7 @@ impl Log {
             validate::check_size(bytes.len(), &rules)?;
             validate::check_facts(&facts, &rules)?;
             let mut headers = [header];
-            let job =
-                Job { bytes, headers: &mut headers, control: None, origin: Origin::Client, now };
+            let job = Job { bytes, headers: &mut headers, origin: Origin::Client, now };
             Self::append_job(&opened, job, None, durability)
         })
     }
@@ -184,11 +183,9 @@ impl Log {
         let mut room = Room::default();
         let checked = validate::check_client(bytes, &rules, origin, &mut room)?;
         let Some(mut checked) = checked else { return Ok(Self::nothing_appended(&opened)) };
-        let batch = crate::record::RecordBatch::decode(&checked.bytes);
-        let control = batch.ok().and_then(|batch| super::replay::control_of(&batch).ok()?);
         let mut headers = [checked.header];
         let bytes = checked.bytes.as_mut_slice();
-        let job = Job { bytes, headers: &mut headers, control, origin, now };
+        let job = Job { bytes, headers: &mut headers, origin, now };
         Self::append_job(&opened, job, epoch, durability)
     }
 
@@ -222,22 +219,14 @@ impl Log {
     pub fn import(&self, bytes: &[u8], durability: Durability) -> Result<Appended> {
         let opened = self.opened()?;
         let now = opened.context.store.clock.now_ms();
-        let mut headers: Vec<BatchHeader> = Vec::new();
-        let mut control = None;
-        for batch in Batches::new(bytes) {
-            let batch = batch.map_err(Error::CorruptBatch)?;
-            if let Ok(Some(found)) = super::replay::control_of(&batch) {
-                control = Some(found);
-            }
-            headers.push(*batch.header());
-        }
+        let mut headers = headers_of(bytes)?;
         if headers.is_empty() {
             return Ok(Self::nothing_appended(&opened));
         }
         let whole = headers.iter().map(BatchHeader::size_bytes).sum();
         let mut bytes = bytes[..whole].to_vec();
         let origin = Origin::Replica;
-        let job = Job { bytes: &mut bytes, headers: &mut headers, control, origin, now };
+        let job = Job { bytes: &mut bytes, headers: &mut headers, origin, now };
         let placed = opened.with_writer(|writer| writer.append_as_follower(&opened, &job))?;
         Self::answer(&opened, placed, durability)
     }

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use super::context::{Context, Gate, KafkaSays, Signal, Surroundings};
 use super::handle::Log as Handle;
 use super::opened::Opened;
-use super::writer::{Job, Placed, Writer};
-use super::{LogConfig, Origin, close, replay, validate};
+use super::writer::{Job, Placed, Writer, headers_of};
+use super::{LogConfig, Origin, close, validate};
 use crate::clock::Clock;
 use crate::compression::{Codec, Compressor};
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Handles};
 use crate::record::{
-    Batch, BatchHeader, Batches, LeaderEpoch, ProducerEpoch, ProducerId, Record, RecordBatch,
-    Sequence, TimestampType, TransactionEnd, Wanted, encode_marker,
+    Batch, LeaderEpoch, ProducerEpoch, ProducerId, Record, Sequence, TimestampType, TransactionEnd,
+    Wanted, encode_marker,
 };
 use crate::segment::IndexCache;
 
@@ -138,11 +138,9 @@ impl Log {
         let Some(mut checked) = checked else {
             return Err(Error::InvalidRecord("nothing to append".into()));
         };
-        let batch = RecordBatch::decode(&checked.bytes).map_err(Error::CorruptBatch)?;
-        let control = replay::control_of(&batch).ok().flatten();
         let mut headers = [checked.header];
         let bytes = checked.bytes.as_mut_slice();
-        let mut job = Job { bytes, headers: &mut headers, control, origin, now };
+        let mut job = Job { bytes, headers: &mut headers, origin, now };
         let epoch = LeaderEpoch(leader_epoch);
         let placed = self.write(|writer, log| writer.append_as_leader(log, &mut job, epoch))?;
         let append_time = rules.timestamp_type == TimestampType::LogAppendTime;
@@ -151,16 +149,10 @@ impl Log {
 
     /// Appends what has its offsets.
     pub fn append_as_follower(&mut self, batches: &[u8]) -> Result<Answer> {
-        let mut headers: Vec<BatchHeader> = Vec::new();
-        let mut control = None;
-        for batch in Batches::new(batches) {
-            let batch = batch.map_err(Error::CorruptBatch)?;
-            control = control.or(replay::control_of(&batch).ok().flatten());
-            headers.push(*batch.header());
-        }
+        let mut headers = headers_of(batches)?;
         let mut bytes = batches.to_vec();
         let (origin, now) = (Origin::Replica, self.clock.now_ms());
-        let job = Job { bytes: &mut bytes, headers: &mut headers, control, origin, now };
+        let job = Job { bytes: &mut bytes, headers: &mut headers, origin, now };
         let placed = self.write(|writer, log| writer.append_as_follower(log, &job))?;
         Ok(answer(placed, None))
     }

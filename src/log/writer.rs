@@ -9,10 +9,13 @@ use super::leader_epochs::LeaderEpochs;
 use super::opened::{Opened, Tip};
 use super::origin::Origin;
 use super::producers::{Candidate, CompletedTxn, Duplicate, Outcome, Producers, Update};
+use super::replay;
 use super::snapshot;
 use crate::error::{Error, Result};
 use crate::index::AbortedTxn;
-use crate::record::{BatchHeader, ControlRecord, LeaderEpoch, Offset, Timestamp, place};
+use crate::record::{
+    BatchHeader, Batches, ControlRecord, LeaderEpoch, Offset, RecordBatch, Timestamp, place,
+};
 use crate::segment::names::{self, Part};
 use crate::segment::{Active, AppendFailure, Incoming, Segment};
 
@@ -37,8 +40,6 @@ pub(super) struct Writer {
 pub(super) struct Job<'a> {
     pub(super) bytes: &'a mut [u8],
     pub(super) headers: &'a mut [BatchHeader],
-    /// What the control record of a marker says.
-    pub(super) control: Option<ControlRecord>,
     pub(super) origin: Origin,
     pub(super) now: Timestamp,
 }
@@ -129,12 +130,15 @@ impl Writer {
             self.active.touch_indexes()?;
         }
         self.update.clear();
+        let mut rest = &*job.bytes;
         for header in job.headers.iter() {
+            let (batch, behind) = rest.split_at(header.size_bytes());
+            rest = behind;
             let candidate = Candidate {
                 origin: job.origin,
                 header,
                 base_offset: header.base_offset(),
-                control: job.control,
+                control: control_in(header, batch),
             };
             if let Outcome::Duplicate(duplicate) =
                 self.producers.check(&mut self.update, &candidate)?
@@ -318,6 +322,24 @@ impl Writer {
             self.producers.snapshot_taken();
         }
     }
+}
+
+/// What the control record of a valid batch says; none if it is no control batch, or an emptied one.
+fn control_in(header: &BatchHeader, batch: &[u8]) -> Option<ControlRecord> {
+    if !header.attributes().is_control() {
+        return None;
+    }
+    let batch = RecordBatch::decode_checked_before(batch).ok()?;
+    replay::control_of(&batch).ok()?
+}
+
+/// The headers of the batches that come to be imported, each checked; one that is cut short at the
+/// end is ignored.
+pub(super) fn headers_of(bytes: &[u8]) -> Result<Vec<BatchHeader>> {
+    let header = |batch: std::result::Result<RecordBatch<'_>, _>| {
+        batch.map(|batch| *batch.header()).map_err(Error::CorruptBatch)
+    };
+    Batches::new(bytes).map(header).collect()
 }
 
 /// Writes `leader-epoch-checkpoint`.

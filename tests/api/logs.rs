@@ -1,5 +1,6 @@
 //! A log through its handle: what is appended comes back, cut, deleted, over a reopening.
 
+use strandline::record::{ProducerEpoch, ProducerId, Sequence, TransactionEnd};
 use strandline::{
     Batch, Durability, Error, FetchOptions, Isolation, LogConfig, Record, TopicOptions,
 };
@@ -122,4 +123,30 @@ fn segments_roll_by_the_topics_settings_and_the_log_is_one() {
     let log = open(&path).log("events", 0).unwrap();
     assert_eq!(values(&log), wanted);
     assert_eq!(log.offset_for_time(START, Isolation::default()).unwrap().unwrap().offset, 0);
+}
+
+#[test]
+fn markers_that_are_imported_together_each_end_their_own_transaction() {
+    let (_dir, path) = place();
+    let store = open(&path);
+    let log = |name| store.create_topic(name, TopicOptions::new()).unwrap().partition(0).unwrap();
+    let (from, to) = (log("from"), log("to"));
+    for (id, value) in [(1, "dropped"), (2, "kept")] {
+        let batch = Batch::of([Record::new().value(value)])
+            .producer(ProducerId(id), ProducerEpoch(0), Sequence(0))
+            .transactional(true);
+        from.append(batch, Durability::Written).unwrap();
+    }
+    for (id, end) in [(1, TransactionEnd::Abort), (2, TransactionEnd::Commit)] {
+        let producer = (ProducerId(id), ProducerEpoch(0));
+        from.end_transaction(producer, end, 0, Durability::Written).unwrap();
+    }
+    let all = from.fetch(0, FetchOptions::new().isolation(Isolation::LogEnd)).unwrap();
+    to.import(all.bytes(), Durability::Synced).unwrap();
+    for log in [from, to] {
+        let committed = FetchOptions::new().isolation(Isolation::ReadCommitted);
+        let fetched = log.fetch(0, committed).unwrap();
+        let seen: Vec<_> = fetched.records().map(|record| record.unwrap().value()).collect();
+        assert_eq!(seen, [Some(&b"kept"[..])], "{}", log.topic());
+    }
 }
