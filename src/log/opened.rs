@@ -1,6 +1,5 @@
 //! A log in use: what readers see, who writes, how far it is durable.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,8 +38,8 @@ pub(crate) struct Opened {
     pub(super) ledger: Mutex<Ledger>,
     /// Whether directory entries were made or removed since the directory was last synced.
     pub(super) directory_changed: AtomicBool,
-    /// Aborted transactions of segments that no manifest vouches for, once they were replayed.
-    pub(super) replayed: Mutex<HashMap<Offset, Arc<Vec<AbortedTxn>>>>,
+    /// Held while a segment's aborted transactions are found by replay.
+    pub(super) replaying: Mutex<()>,
 }
 
 /// Whether the plan was applied yet.
@@ -69,7 +68,7 @@ impl Opened {
             writer: Mutex::new(Phase::Planned(Box::new(plan))),
             ledger: Mutex::new(ledger),
             directory_changed: AtomicBool::new(false),
-            replayed: Mutex::default(),
+            replaying: Mutex::default(),
             shared,
             context,
         })

@@ -126,9 +126,10 @@ pub(super) fn aborted_in(log: &Opened, segment: &Arc<Segment>) -> Result<Arc<Vec
 /// The same by replay alone.
 pub(super) fn replayed_in(log: &Opened, segment: &Arc<Segment>) -> Result<Arc<Vec<AbortedTxn>>> {
     let base = segment.base_offset();
-    let mut replayed = log.replayed.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = replayed.get(&base) {
-        return Ok(Arc::clone(known));
+    // One replay at a time; who waited may find that it was this one.
+    let _turn = log.replaying.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = segment.aborted() {
+        return Ok(known);
     }
     let view = log.published.view();
     let snapshots = super::listing::Listing::read(&log.context.dir)?.snapshots;
@@ -143,7 +144,5 @@ pub(super) fn replayed_in(log: &Opened, segment: &Arc<Segment>) -> Result<Arc<Ve
     replay_segment(segment, base..Offset::MAX, &mut |batch| {
         found.extend(apply(&mut producers, batch));
     })?;
-    let found = segment.set_aborted(found);
-    replayed.insert(base, Arc::clone(&found));
-    Ok(found)
+    Ok(segment.set_aborted(found))
 }
