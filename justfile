@@ -32,7 +32,7 @@ bench *ARGS:
 
 # The kill loop, longer than the gate runs it.
 kill-long:
-    STRANDLINE_KILLS=5000 cargo test --release --test crash -- --nocapture no_acknowledged
+    STRANDLINE_KILLS=5000 cargo test --release --test machine -- --nocapture no_acknowledged
 
 # The model of a log against random operations, longer than the gate runs it.
 model-long:

@@ -47,13 +47,13 @@ mod segment; //      5  one .log file and its indexes
 mod log; //          6  one partition
 mod store; //        7  a log directory
 mod producer; //     9  partition, accumulate, number, send
+#[cfg(feature = "sim")]
+#[doc(hidden)]
+pub mod testing; //      the inner doors that tests drive
 
 pub use clock::Clock;
 pub use error::{Cause, Error, Result};
 pub use index::{AbortedTxn, TxnIndexError};
-#[cfg(feature = "sim")]
-#[doc(hidden)]
-pub use log::testing;
 pub use log::{
     Appended, Appender, CleanupPolicy, ConfigError, Durability, FetchOptions, Fetched, Grown,
     Isolation, Log, LogConfig, SegmentInfo, SnapshotError, TimestampedOffset, TopicId,

@@ -32,7 +32,7 @@ mod seal;
 mod settings;
 mod snapshot;
 #[cfg(feature = "sim")]
-pub mod testing;
+pub(crate) mod testing;
 mod topic_id;
 mod truncate;
 mod validate;
