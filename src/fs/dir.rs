@@ -5,6 +5,8 @@ use std::path::Path;
 
 use super::file::File;
 use super::{Access, Entry, os};
+#[cfg(feature = "sim")]
+use super::sim;
 
 /// A directory, beneath a root that is held open. Cheap to clone; clones are the same directory.
 ///
@@ -17,6 +19,8 @@ pub(crate) struct Dir(Inner);
 #[derive(Clone, Debug)]
 enum Inner {
     Os(os::Dir),
+    #[cfg(feature = "sim")]
+    Sim(sim::Dir),
 }
 
 /// A lock that this process holds until it is dropped. See [`Dir::lock`].
@@ -26,6 +30,8 @@ pub(crate) struct Lock(LockInner);
 #[derive(Debug)]
 enum LockInner {
     Os(os::Lock),
+    #[cfg(feature = "sim")]
+    Sim(sim::Lock),
 }
 
 impl Dir {
@@ -46,13 +52,42 @@ impl Dir {
     pub(crate) fn path(&self) -> &Path {
         match &self.0 {
             Inner::Os(dir) => dir.path(),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => dir.path(),
         }
+    }
+
+    /// Which boot of its machine it is: another value means that the page cache has been lost since.
+    /// `None` where the machine does not tell.
+    pub(crate) fn boot_id(&self) -> Option<[u8; 16]> {
+        match &self.0 {
+            Inner::Os(_) => os::boot_id(),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => Some(dir.boot_id()),
+        }
+    }
+
+    /// 128 bits that its machine draws nowhere else. They keep no secret, they only differ.
+    pub(crate) fn random_bits(&self) -> u128 {
+        match &self.0 {
+            Inner::Os(_) => os::random_bits(),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => dir.random_bits(),
+        }
+    }
+
+    /// The root of a simulated disk.
+    #[cfg(feature = "sim")]
+    pub(super) fn from_sim(dir: sim::Dir) -> Dir {
+        Dir(Inner::Sim(dir))
     }
 
     /// The directory `name` in this one, whether or not it is there: this does no I/O.
     pub(crate) fn child(&self, name: &str) -> Dir {
         match &self.0 {
             Inner::Os(dir) => Dir(Inner::Os(dir.child(name))),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => Dir(Inner::Sim(dir.child(name))),
         }
     }
 
@@ -60,6 +95,8 @@ impl Dir {
     pub(crate) fn exists(&self) -> io::Result<bool> {
         match &self.0 {
             Inner::Os(dir) => dir.exists(),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => dir.exists(),
         }
     }
 
@@ -69,6 +106,8 @@ impl Dir {
     pub(crate) fn create(&self, name: &str) -> io::Result<File> {
         match &self.0 {
             Inner::Os(dir) => dir.create(name).map(File::from_os),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => dir.create(name).map(File::from_sim),
         }
     }
 
@@ -77,6 +116,8 @@ impl Dir {
     pub(crate) fn open(&self, name: &str, access: Access) -> io::Result<File> {
         match &self.0 {
             Inner::Os(dir) => dir.open(name, access).map(File::from_os),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => dir.open(name, access).map(File::from_sim),
         }
     }
 
@@ -85,6 +126,8 @@ impl Dir {
     pub(crate) fn list(&self) -> io::Result<Vec<Entry>> {
         let mut entries = match &self.0 {
             Inner::Os(dir) => dir.list()?,
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => dir.list()?,
         };
         entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(entries)
@@ -106,6 +149,10 @@ impl Dir {
     pub(crate) fn rename_into(&self, from: &str, to_dir: &Dir, to: &str) -> io::Result<()> {
         match (&self.0, &to_dir.0) {
             (Inner::Os(dir), Inner::Os(to_dir)) => dir.rename_into(from, to_dir, to),
+            #[cfg(feature = "sim")]
+            (Inner::Sim(dir), Inner::Sim(to_dir)) => dir.rename_into(from, to_dir, to),
+            #[cfg(feature = "sim")]
+            _ => Err(io::ErrorKind::CrossesDevices.into()),
         }
     }
 
@@ -115,6 +162,8 @@ impl Dir {
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         match &self.0 {
             Inner::Os(dir) => dir.remove(name),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => dir.remove(name),
         }
     }
 
@@ -125,6 +174,8 @@ impl Dir {
     pub(crate) fn create_dir(&self, name: &str) -> io::Result<()> {
         match &self.0 {
             Inner::Os(dir) => dir.create_dir(name),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => dir.create_dir(name),
         }
     }
 
@@ -134,6 +185,8 @@ impl Dir {
     pub(crate) fn remove_dir(&self, name: &str) -> io::Result<()> {
         match &self.0 {
             Inner::Os(dir) => dir.remove_dir(name),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => dir.remove_dir(name),
         }
     }
 
@@ -142,6 +195,8 @@ impl Dir {
     pub(crate) fn sync(&self) -> io::Result<()> {
         match &self.0 {
             Inner::Os(dir) => dir.sync(),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => dir.sync(),
         }
     }
 
@@ -153,6 +208,8 @@ impl Dir {
     pub(crate) fn lock(&self, name: &str) -> io::Result<Option<Lock>> {
         match &self.0 {
             Inner::Os(dir) => Ok(dir.lock(name)?.map(|lock| Lock(LockInner::Os(lock)))),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => Ok(dir.lock(name)?.map(|lock| Lock(LockInner::Sim(lock)))),
         }
     }
 
@@ -209,6 +266,8 @@ impl Lock {
     pub(crate) fn is_still_named(&self) -> io::Result<bool> {
         match &self.0 {
             LockInner::Os(lock) => lock.is_still_named(),
+            #[cfg(feature = "sim")]
+            LockInner::Sim(lock) => lock.is_still_named(),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::{Mapping, os};
+#[cfg(feature = "sim")]
+use super::sim;
 
 /// What `zero_fill` writes in one call.
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
@@ -31,12 +33,23 @@ pub(crate) struct File {
 #[derive(Debug)]
 enum Inner {
     Os(os::File),
+    #[cfg(feature = "sim")]
+    Sim(sim::File),
 }
 
 impl File {
     pub(super) fn from_os(file: os::File) -> File {
+        File::new(Inner::Os(file))
+    }
+
+    #[cfg(feature = "sim")]
+    pub(super) fn from_sim(file: sim::File) -> File {
+        File::new(Inner::Sim(file))
+    }
+
+    fn new(inner: Inner) -> File {
         File {
-            inner: Inner::Os(file),
+            inner,
             changes: AtomicU64::new(0),
             synced: AtomicU64::new(0),
             sync_failed: Mutex::new(false),
@@ -57,6 +70,8 @@ impl File {
     pub(crate) fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
         match &self.inner {
             Inner::Os(file) => file.read_at(buf, position),
+            #[cfg(feature = "sim")]
+            Inner::Sim(file) => file.read_at(buf, position),
         }
     }
 
@@ -67,6 +82,8 @@ impl File {
     pub(crate) fn write_all_at(&self, bytes: &[u8], position: u64) -> io::Result<()> {
         let written = match &self.inner {
             Inner::Os(file) => file.write_all_at(bytes, position),
+            #[cfg(feature = "sim")]
+            Inner::Sim(file) => file.write_all_at(bytes, position),
         };
         self.mark_dirty();
         written
@@ -83,6 +100,8 @@ impl File {
         self.reserved.store(true, Ordering::Relaxed);
         match &self.inner {
             Inner::Os(file) => file.reserve(position, len),
+            #[cfg(feature = "sim")]
+            Inner::Sim(file) => file.reserve(position, len),
         }
     }
 
@@ -104,6 +123,8 @@ impl File {
     pub(crate) fn next_data(&self, position: u64) -> io::Result<Option<u64>> {
         match &self.inner {
             Inner::Os(file) => file.next_data(position),
+            #[cfg(feature = "sim")]
+            Inner::Sim(file) => file.next_data(position),
         }
     }
 
@@ -111,6 +132,8 @@ impl File {
     pub(crate) fn len(&self) -> io::Result<u64> {
         match &self.inner {
             Inner::Os(file) => file.len(),
+            #[cfg(feature = "sim")]
+            Inner::Sim(file) => file.len(),
         }
     }
 
@@ -118,6 +141,8 @@ impl File {
     pub(crate) fn modified_ms(&self) -> io::Result<i64> {
         match &self.inner {
             Inner::Os(file) => file.modified_ms(),
+            #[cfg(feature = "sim")]
+            Inner::Sim(file) => file.modified_ms(),
         }
     }
 
@@ -131,6 +156,8 @@ impl File {
         }
         let cut = match &self.inner {
             Inner::Os(file) => file.truncate(len),
+            #[cfg(feature = "sim")]
+            Inner::Sim(file) => file.truncate(len),
         };
         self.mark_dirty();
         if cut.is_ok() {
@@ -153,6 +180,8 @@ impl File {
         let covered = self.changes.load(Ordering::Acquire);
         let synced = match &self.inner {
             Inner::Os(file) => file.sync(),
+            #[cfg(feature = "sim")]
+            Inner::Sim(file) => file.sync(),
         };
         match synced {
             Ok(()) => self.synced.store(covered, Ordering::Release),
@@ -172,6 +201,8 @@ impl File {
     pub(crate) fn map(&self) -> io::Result<Mapping> {
         match &self.inner {
             Inner::Os(file) => file.map(),
+            #[cfg(feature = "sim")]
+            Inner::Sim(file) => file.map(),
         }
     }
 

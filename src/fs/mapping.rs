@@ -12,11 +12,19 @@ pub(crate) struct Mapping(Inner);
 #[derive(Debug)]
 enum Inner {
     Os(memmap2::Mmap),
+    #[cfg(feature = "sim")]
+    Sim(std::sync::Arc<Vec<u8>>),
 }
 
 impl Mapping {
     pub(super) fn from_os(map: memmap2::Mmap) -> Mapping {
         Mapping(Inner::Os(map))
+    }
+
+    /// What a file of the simulated disk held.
+    #[cfg(feature = "sim")]
+    pub(super) fn from_sim(bytes: std::sync::Arc<Vec<u8>>) -> Mapping {
+        Mapping(Inner::Sim(bytes))
     }
 
     /// How many bytes are mapped: the length of the file at the time.
@@ -36,6 +44,8 @@ impl Mapping {
     fn bytes(&self) -> &[u8] {
         match &self.0 {
             Inner::Os(map) => map,
+            #[cfg(feature = "sim")]
+            Inner::Sim(bytes) => bytes,
         }
     }
 }

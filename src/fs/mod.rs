@@ -17,6 +17,8 @@ mod file;
 mod handles;
 mod mapping;
 mod os;
+#[cfg(feature = "sim")]
+pub(crate) mod sim;
 
 pub(crate) use dir::{Dir, Lock};
 pub(crate) use file::File;
@@ -51,10 +53,4 @@ pub(crate) enum Kind {
     Dir,
     /// A link, a pipe, a socket, a device, or a name that is not UTF-8: never one of ours.
     Other,
-}
-
-/// Which boot of this machine it is: another value means that the page cache has been lost since.
-/// `None` where the machine does not tell.
-pub(crate) fn boot_id() -> Option<[u8; 16]> {
-    os::boot_id()
 }

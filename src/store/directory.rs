@@ -16,7 +16,7 @@ use super::topics::{TopicEntry, TopicState};
 use super::{CLEAN_SHUTDOWN, LOCK, META_PROPERTIES, OWNER, TOPICS, clean_shutdown, random};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::fs::{self, Dir, Kind, Lock};
+use crate::fs::{Dir, Kind, Lock};
 use crate::log::{fill_directory, partition_metadata};
 use crate::record::Timestamp;
 
@@ -60,7 +60,7 @@ impl Directory {
     /// Takes what was found into use; `lock` if it is to be written to.
     pub(super) fn new(root: Dir, lock: Option<Lock>, mut found: Found, clock: Clock) -> Self {
         let catalog = Catalog::of(&mut found, &root, lock.is_none());
-        let owner = owner_of(&found);
+        let owner = owner_of(&root, &found);
         let due = clock.now_ms().saturating_add(DELETE_DELAY_MS);
         let doomed = found.deleted.into_iter().map(|name| Doomed { name, due });
         Directory {
@@ -168,7 +168,7 @@ impl Directory {
         self.write_owner()?;
         let opening = {
             let mut checkpoints = self.checkpoints();
-            let opening = *checkpoints.opening.get_or_insert_with(random::opening_number);
+            let opening = *checkpoints.opening.get_or_insert_with(|| random::opening_number(&self.root));
             checkpoints.write(&self.root, File::HighWatermark)?;
             opening
         };
@@ -260,7 +260,7 @@ impl Directory {
 
     fn make_partition(&self, entry: &TopicEntry, number: u32, opening: i32) -> Result<()> {
         let name = names::partition_dir(&entry.name, number);
-        let unfinished = names::deleted_dir(&entry.name, number, random::bits());
+        let unfinished = names::deleted_dir(&entry.name, number, self.root.random_bits());
         let made = self.root.create_dir(&unfinished);
         made.map_err(|error| self.io("create", &unfinished, error))?;
         let child = self.root.child(&unfinished);
@@ -287,7 +287,7 @@ impl Directory {
             if topic != entry.name || read_topic_id(&child)?.is_some_and(|id| id != entry.id) {
                 continue;
             }
-            let to = names::deleted_dir(topic, number, random::bits());
+            let to = names::deleted_dir(topic, number, self.root.random_bits());
             let renamed = self.root.rename(&name, &to);
             renamed.map_err(|error| self.io("rename", &name, error))?;
             locked(&self.doomed).push(Doomed { name: to, due });
@@ -359,7 +359,7 @@ pub(super) fn read_topic_id(dir: &Dir) -> Result<Option<crate::log::TopicId>> {
 }
 
 /// Who we are, with the broker epoch that is to be handed back.
-fn owner_of(found: &Found) -> Owner {
+fn owner_of(root: &Dir, found: &Found) -> Owner {
     let broker_epoch = match (&found.marker, &found.owner) {
         (Marker::Stands { broker_epoch }, _) => *broker_epoch,
         // Kafka was here since, and did not stop in order.
@@ -367,12 +367,12 @@ fn owner_of(found: &Found) -> Owner {
         (Marker::Missing, OwnerFile::Read(owner)) => owner.broker_epoch,
         (Marker::Missing, _) => None,
     };
-    Owner { pid: std::process::id(), boot_id: fs::boot_id().map(BootId), broker_epoch }
+    Owner { pid: std::process::id(), boot_id: root.boot_id().map(BootId), broker_epoch }
 }
 
 /// Whether the machine has booted since somebody opened the store.
-pub(super) fn booted_since(found: &Found) -> bool {
-    match (&found.owner, fs::boot_id()) {
+pub(super) fn booted_since(root: &Dir, found: &Found) -> bool {
+    match (&found.owner, root.boot_id()) {
         (OwnerFile::Read(Owner { boot_id: Some(then), .. }), Some(now)) => then.0 != now,
         _ => false,
     }

@@ -141,15 +141,18 @@ impl StoreOptions {
     /// `Newer` if a later version of strandline wrote it; `Io`, also where the file system has no
     /// locks.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
-        let path = path.as_ref();
-        let (root, lock) = if self.read_only {
-            (open_root(path)?, None)
+        let root = self.root(path.as_ref())?;
+        self.open_in(root)
+    }
+
+    /// Opens the store whose directory is `root`.
+    pub(crate) fn open_in(self, root: Dir) -> Result<Store> {
+        let lock = if self.read_only {
+            None
         } else {
-            let root = self.root(path)?;
             // Before the lock, which leaves a file behind where there was none.
             refuse_kafkas(&root, &Found::read(&root)?)?;
-            let lock = take_lock(&root)?;
-            (root, Some(lock))
+            Some(take_lock(&root)?)
         };
         let found = Found::read(&root)?;
         if lock.is_some() {
@@ -159,7 +162,7 @@ impl StoreOptions {
     }
 
     fn root(&self, path: &Path) -> Result<Dir> {
-        if !self.create {
+        if self.read_only || !self.create {
             return open_root(path);
         }
         Dir::open_or_create(path).map_err(|error| Error::io("open", path, error))
@@ -167,7 +170,7 @@ impl StoreOptions {
 
     fn start(self, root: Dir, lock: Option<Lock>, found: Found) -> Result<Store> {
         let is_writable = lock.is_some();
-        let (opening, booted_since) = (found.checkpoints.opening, booted_since(&found));
+        let (opening, booted_since) = (found.checkpoints.opening, booted_since(&root, &found));
         let directory = Arc::new(Directory::new(root, lock, found, self.clock.clone()));
         if is_writable {
             directory.claim()?;

@@ -1,27 +1,18 @@
-//! Numbers that nobody else draws: topic ids, directory names, opening numbers. They keep no secret,
-//! they only have to differ; the standard library's hash keys, which the operating system seeds, do
-//! for that without a dependency.
+//! Numbers that nobody else draws: topic ids, opening numbers.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
+use crate::fs::Dir;
 use crate::log::TopicId;
 
-/// 128 bits.
-pub(super) fn bits() -> u128 {
-    let half = || u128::from(RandomState::new().build_hasher().finish());
-    half() << 64 | half()
-}
-
 /// A number of 31 bits.
-pub(super) fn opening_number() -> i32 {
-    (bits() >> 97) as i32
+pub(super) fn opening_number(dir: &Dir) -> i32 {
+    (dir.random_bits() >> 97) as i32
 }
 
 /// A topic id as Kafka draws them: a random UUID (version 4), none of those that Kafka keeps for
 /// itself, and none whose text begins with `-`, which a command line would take for an option.
-pub(super) fn topic_id() -> TopicId {
+pub(super) fn topic_id(dir: &Dir) -> TopicId {
     loop {
-        let version = bits() & !(0xf000 << 64) | 0x4000 << 64;
+        let version = dir.random_bits() & !(0xf000 << 64) | 0x4000 << 64;
         let uuid = version & !(0b11 << 62) | 0b10 << 62;
         let id = TopicId::from_bytes(uuid.to_be_bytes());
         if !id.to_string().starts_with('-') {
@@ -34,9 +25,16 @@ pub(super) fn topic_id() -> TopicId {
 mod tests {
     use super::*;
 
+    fn dir() -> (tempfile::TempDir, Dir) {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_root(temp.path()).unwrap();
+        (temp, dir)
+    }
+
     #[test]
     fn ids_differ_and_are_random_uuids() {
-        let ids: std::collections::HashSet<_> = (0..1000).map(|_| topic_id()).collect();
+        let (_temp, dir) = dir();
+        let ids: std::collections::HashSet<_> = (0..1000).map(|_| topic_id(&dir)).collect();
         assert_eq!(ids.len(), 1000);
         for id in ids {
             let bytes = id.to_bytes();
@@ -46,7 +44,8 @@ mod tests {
 
     #[test]
     fn an_opening_number_is_never_negative() {
-        assert!((0..1000).all(|_| opening_number() >= 0));
-        assert!((0..1000).any(|_| opening_number() > i32::MAX / 2));
+        let (_temp, dir) = dir();
+        assert!((0..1000).all(|_| opening_number(&dir) >= 0));
+        assert!((0..1000).any(|_| opening_number(&dir) > i32::MAX / 2));
     }
 }

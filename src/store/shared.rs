@@ -221,11 +221,11 @@ impl Core {
         self.check_free(name, new.id)?;
         let failed_before = directory.catalog().any(name).and_then(|known| known.entry.clone());
         let id = new.id.or(failed_before.as_ref().map(|before| before.id));
-        let mut entry = new.entry(name, id.unwrap_or_else(random::topic_id));
+        let mut entry = new.entry(name, id.unwrap_or_else(|| random::topic_id(&self.directory.root)));
         if let Some(before) = failed_before.filter(|before| *before != entry) {
             // A creation that failed half way, of a topic that was to be another.
             directory.doom_partitions(&before)?;
-            entry.id = new.id.unwrap_or_else(random::topic_id);
+            entry.id = new.id.unwrap_or_else(|| random::topic_id(&self.directory.root));
         }
         directory.catalog().insert(name, Known::new(entry.clone(), new.config));
         directory.persist()?;
@@ -301,7 +301,7 @@ impl Core {
         let last = known.numbers().last().copied().unwrap_or(0);
         Ok(TopicEntry {
             name: name.to_owned(),
-            id: id.unwrap_or_else(random::topic_id),
+            id: id.unwrap_or_else(|| random::topic_id(&self.directory.root)),
             partitions: last.saturating_add(1).min(topics::MOST_PARTITIONS),
             state: TopicState::Live,
             config: Vec::new(),

@@ -1,3 +1,5 @@
 //! The inner doors that tests drive, behind the feature `sim`. Not part of the crate's promise.
 
+pub mod sim;
+
 pub use crate::log::testing::*;

@@ -4,6 +4,7 @@ mod dir;
 mod file;
 mod lock;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 
 use nix::errno::Errno;
@@ -28,9 +29,16 @@ fn offset(position: u64) -> io::Result<off_t> {
     off_t::try_from(position).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
-/// See [`super::boot_id`].
+/// See [`super::Dir::boot_id`].
 pub(super) fn boot_id() -> Option<[u8; 16]> {
     parse_boot_id(&std::fs::read("/proc/sys/kernel/random/boot_id").ok()?)
+}
+
+/// See [`super::Dir::random_bits`]. The standard library's hash keys, which the operating system
+/// seeds, do for that without a dependency.
+pub(super) fn random_bits() -> u128 {
+    let half = || u128::from(RandomState::new().build_hasher().finish());
+    half() << 64 | half()
 }
 
 /// Reads a UUID of 32 hexadecimal digits, with hyphens anywhere.
