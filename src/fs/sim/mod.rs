@@ -72,9 +72,14 @@ impl Disk {
         self.state().calls
     }
 
-    /// The last call, in words.
-    pub fn last_call(&self) -> String {
-        self.state().last.to_string()
+    /// The last call.
+    pub fn last_call(&self) -> Call {
+        self.state().last.clone()
+    }
+
+    /// The call that would be next, if there were one.
+    pub fn end(&self) -> Call {
+        Call { number: self.calls(), what: "the end", ..Call::default() }
     }
 
     /// Makes call number `call` fail; counted from 0.

@@ -58,8 +58,8 @@ pub struct Image {
 pub struct Call {
     /// Which it was.
     pub number: u64,
-    what: &'static str,
-    name: String,
+    pub(super) what: &'static str,
+    pub(super) name: String,
 }
 
 impl fmt::Display for Call {

@@ -1,0 +1,223 @@
+//! The power fails before each call of each sequence of operations, in every way.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use strandline::testing::sim::{Call, Disk, Image, Order};
+
+use crate::check::{Depth, Expected, check, check_without_owner};
+use crate::content::Content;
+use crate::images::cuts;
+use crate::ops::Op;
+use crate::world::{Step, World};
+
+/// Which crashes are tried.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) order: Order,
+    pub(crate) seed: u64,
+    /// How many random subsets where there are too many to try all.
+    pub(crate) random: usize,
+    /// Every how manyeth image is asked everything, cut again in its recovery, and again in that.
+    pub(crate) full: u64,
+    pub(crate) twice: u64,
+    pub(crate) thrice: u64,
+    /// Whether crashes in all steps are tried, or in the last only.
+    pub(crate) every_step: bool,
+}
+
+/// What was tried, by all threads.
+#[derive(Default)]
+pub(crate) struct Tally {
+    seen: [Mutex<HashSet<u64>>; 16],
+    pub(crate) runs: AtomicU64,
+    /// By how often the power failed.
+    pub(crate) images: [AtomicU64; 3],
+    pub(crate) failures: Mutex<Vec<Failure>>,
+}
+
+/// A broken promise, and how to see it again.
+#[derive(Clone)]
+pub(crate) struct Failure {
+    pub(crate) why: String,
+    pub(crate) ops: Vec<Op>,
+    pub(crate) plan: Plan,
+    pub(crate) when: String,
+    pub(crate) left: Vec<String>,
+    /// Call and image, as numbers, one pair for each crash.
+    pub(crate) place: Vec<(u64, usize)>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ops: Vec<_> = self.ops.iter().map(Op::to_string).collect();
+        writeln!(f, "{}", self.why)?;
+        writeln!(f, "  seed {:#x}, {:?}, workload [{}]", self.plan.seed, self.plan.order, ops.join(", "))?;
+        writeln!(f, "  {}", self.when)?;
+        for left in &self.left {
+            writeln!(f, "  {left}")?;
+        }
+        let place: Vec<_> =
+            self.place.iter().map(|(call, image)| format!("{call}:{image}")).collect();
+        write!(
+            f,
+            "  again: STRANDLINE_SIM={:x}:{:?}:{}:{} cargo test --features sim --test crash replay",
+            self.plan.seed,
+            self.plan.order,
+            ops.join(","),
+            place.join(":"),
+        )
+    }
+}
+
+impl Tally {
+    /// Whether this is the first time that such an image is seen, with such expectations.
+    fn is_new(&self, image: &Image, expected: &Expected) -> bool {
+        let (before, after) = (&expected.before, &expected.after);
+        let mark = |content: &Content| (content.end as u64) << 20 ^ (content.durable as u64) << 40 ^ content.start as u64;
+        let of = image.fingerprint() ^ mark(before).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ mark(after).rotate_left(17);
+        let place = &self.seen[(of >> 60) as usize];
+        place.lock().unwrap().insert(of)
+    }
+
+    pub(crate) fn distinct(&self) -> u64 {
+        self.images.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// Runs `ops` once on a new disk, and gives all its steps with the images from before each call.
+pub(crate) fn run(ops: &[Op], plan: Plan) -> Result<(Vec<Step>, Vec<(Call, Image)>), String> {
+    let mut world = World::new(Disk::new(plan.order, plan.seed))?;
+    let mut content = Rc::new(Content::of(&world.log)?);
+    let mut steps = Vec::new();
+    world.disk.record();
+    let mut recorded = Vec::new();
+    for op in ops {
+        let step = world.step(*op, Rc::clone(&content)).map_err(|why| format!("{op}: {why}"))?;
+        if *op == Op::Die {
+            recorded.clear();
+            world.disk.record();
+        }
+        recorded.extend(world.disk.recorded());
+        world.disk.record();
+        content = Rc::clone(&step.after);
+        steps.push(step);
+    }
+    recorded.push((world.disk.end(), world.disk.image()));
+    Ok((steps, recorded))
+}
+
+/// Tries every crash in `ops` that `plan` asks for.
+pub(crate) fn enumerate(ops: &[Op], plan: Plan, tally: &Tally) {
+    tally.runs.fetch_add(1, Ordering::Relaxed);
+    let fail = |why: String, when: String, left: Vec<String>, place: Vec<(u64, usize)>| {
+        let failure = Failure { why, ops: ops.to_vec(), plan, when, left, place };
+        tally.failures.lock().unwrap().push(failure);
+    };
+    let (steps, recorded) = match run(ops, plan) {
+        Ok(run) => run,
+        Err(why) => return fail(why, "no crash".into(), Vec::new(), Vec::new()),
+    };
+    let Some(last) = steps.last() else { return };
+    let first_call = if plan.every_step { steps[0].from } else { last.from };
+    for (call, image) in recorded.iter().filter(|(call, _)| call.number >= first_call) {
+        let expected = expected(&steps, call.number);
+        if let Err((why, index, left)) = crash(&expected, call, image, (plan, tally)) {
+            let what = if index == usize::MAX { "process death" } else { "power cut" };
+            fail(why, format!("{what} before {call}, image {index}"), left, vec![(call.number, index)]);
+            return;
+        }
+    }
+}
+
+/// What may be there if the crash comes before call `number`.
+pub(crate) fn expected(steps: &[Step], number: u64) -> Expected {
+    let step = steps.iter().find(|step| number < step.to).or(steps.last()).expect("a step");
+    let before = if number < step.to { &step.before } else { &step.after };
+    Expected { before: Rc::clone(before), after: Rc::clone(&step.after), is_power_cut: true }
+}
+
+type Broken = (String, usize, Vec<String>);
+
+/// Tries the process's death and every power cut at one place.
+fn crash(
+    expected: &Expected,
+    call: &Call,
+    image: &Image,
+    (plan, tally): (Plan, &Tally),
+) -> Result<(), Broken> {
+    let death = Expected { is_power_cut: false, ..expected.clone() };
+    if tally.is_new(image, &death) {
+        tally.images[0].fetch_add(1, Ordering::Relaxed);
+        check(image, &death, Depth::Full).map_err(|why| (why, usize::MAX, Vec::new()))?;
+    }
+    for (index, cut) in cuts(image, plan.seed ^ call.number, plan.random).iter().enumerate() {
+        let after = image.cut(cut);
+        if !tally.is_new(&after, expected) {
+            continue;
+        }
+        let count = tally.images[0].fetch_add(1, Ordering::Relaxed);
+        let left = || {
+            let pending = image.pending().into_iter().zip(&cut.kept);
+            let words = pending.map(|(pending, kept)| {
+                format!("{}: {}", if *kept { "kept" } else { "lost" }, image.describe(pending))
+            });
+            words.chain([format!("sectors: {:?}", cut.sectors)]).collect()
+        };
+        one(&after, expected, count, (plan, tally)).map_err(|why| (why, index, left()))?;
+    }
+    Ok(())
+}
+
+/// Checks one image, and now and then what a crash in its recovery leaves.
+fn one(
+    image: &Image,
+    expected: &Expected,
+    count: u64,
+    (plan, tally): (Plan, &Tally),
+) -> Result<(), String> {
+    let depth = if count.is_multiple_of(plan.full) { Depth::Full } else { Depth::Plain };
+    check(image, expected, depth)?;
+    check_without_owner(image, expected).map_err(|why| format!("without owner: {why}"))?;
+    if count.is_multiple_of(plan.twice) {
+        within_recovery(image, expected, 1, (plan, tally))?;
+    }
+    Ok(())
+}
+
+/// The power fails again while the log recovers and goes on.
+fn within_recovery(
+    image: &Image,
+    expected: &Expected,
+    times: usize,
+    (plan, tally): (Plan, &Tally),
+) -> Result<(), String> {
+    let disk = Disk::from(image.clone());
+    disk.record();
+    let opened = crate::check::open(disk)?;
+    let before = crate::check::recognised(&opened.log, expected)?;
+    let batch = strandline::Batch::of([strandline::Record::new().value("in recovery")]);
+    let appended = opened.log.append(batch, strandline::Durability::Synced);
+    appended.map_err(|why| format!("append in recovery: {why}"))?;
+    let after = Rc::new(Content::of(&opened.log)?);
+    opened.store.close().map_err(|why| format!("close in recovery: {why}"))?;
+    let again = Expected { before: Rc::new(before), after, is_power_cut: true };
+    for (call, image) in opened.disk.recorded() {
+        for cut in cuts(&image, plan.seed ^ call.number, 4) {
+            let left = image.cut(&cut);
+            if !tally.is_new(&left, &again) {
+                continue;
+            }
+            let count = tally.images[times].fetch_add(1, Ordering::Relaxed);
+            let place = |why: String| format!("{why}\n  power cut number {} before {call}", times + 1);
+            check(&left, &again, Depth::Plain).map_err(place)?;
+            if times == 1 && count.is_multiple_of(plan.thrice) {
+                within_recovery(&left, &again, 2, (plan, tally)).map_err(place)?;
+            }
+        }
+    }
+    Ok(())
+}

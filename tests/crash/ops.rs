@@ -1,0 +1,62 @@
+//! What a program does to a log, one step at a time.
+
+use std::fmt;
+
+/// One step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Op {
+    AppendWritten,
+    AppendSynced,
+    /// More than what is left of any segment.
+    AppendRolling,
+    AppendTransactional,
+    Commit,
+    Abort,
+    Flush,
+    Roll,
+    DeleteRecords,
+    /// Ten minutes later: seals, retention, deleted files, checkpoints.
+    Housekeeping,
+    Reopen,
+    /// From here on, longer sequences only: inside the last batch.
+    Truncate,
+    TruncateAll,
+    StartOver,
+    /// At the log end + 100.
+    Import,
+    /// Everything that was appended, `Written` or not, to be deleted.
+    DeleteAll,
+    /// The process dies, and another one opens the store.
+    Die,
+}
+
+/// What all sequences of up to three are made of.
+pub(crate) const EVERY: [Op; 11] = [
+    Op::AppendWritten,
+    Op::AppendSynced,
+    Op::AppendRolling,
+    Op::AppendTransactional,
+    Op::Commit,
+    Op::Abort,
+    Op::Flush,
+    Op::Roll,
+    Op::DeleteRecords,
+    Op::Housekeeping,
+    Op::Reopen,
+];
+
+/// What only longer ones have besides.
+pub(crate) const RARE: [Op; 6] = [
+    Op::Truncate,
+    Op::TruncateAll,
+    Op::StartOver,
+    Op::Import,
+    Op::DeleteAll,
+    Op::Die,
+];
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
