@@ -25,10 +25,11 @@ pub(super) fn apply(log: &Opened, plan: &mut Plan) -> Result<Writer> {
         return Err(Error::GapNotAccepted { from, to });
     }
     let opening = log.context.store.gate.pass()?;
-    if plan.cut.is_some() {
-        // What the cut announces: both slots lowered before anything goes.
-        lower_slots(log, plan)?;
+    // What was announced: both slots lowered before anything goes.
+    if let Some(start) = plan.start_over {
+        truncate::start_over_slots(&mut log.ledger(), start, plan.epochs.latest())?;
     }
+    lower_slots(log, plan)?;
     sweep(log, plan)?;
     cut_tail(log, plan)?;
     if !plan.clean && log.ledger().proved && !log.context.store.booted_since {
@@ -225,7 +226,7 @@ fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
         synced.map_err(|e| Error::io("sync", last.path(Part::Log), e))?;
         truncate::raise_slots(&mut ledger, Mark { tip: tip_of(last), durable_end: cut })?;
     }
-    if ledger.owes_replacing() || plan.cut.is_some() {
+    if ledger.owes_replacing() {
         ledger.replace()?;
     }
     let last = plan.segments.last().map_or(0, |last| last.base_offset());

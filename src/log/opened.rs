@@ -221,7 +221,7 @@ impl Opened {
     }
 
     /// Makes durable what is published now; returns the offset behind it.
-    fn sync_published(&self) -> std::result::Result<Offset, Failure> {
+    pub(super) fn sync_published(&self) -> std::result::Result<Offset, Failure> {
         let view = self.published.view();
         self.seal_older(&view)?;
         let Some(active) = view.segments.last() else { return Ok(view.log_end_offset) };

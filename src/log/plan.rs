@@ -55,6 +55,8 @@ pub(super) struct Plan {
     pub(super) damage: Vec<(Offset, u64, Cause)>,
     /// The cut that is to be carried out.
     pub(super) cut: Option<Offset>,
+    /// Where the log is to start over, without anything that is there.
+    pub(super) start_over: Option<Offset>,
 }
 
 /// Bytes of a segment that do not belong to the log.
@@ -89,11 +91,7 @@ impl Plan {
     pub(super) fn make(context: &Context, shared: &Shared) -> Result<(Plan, Ledger)> {
         let ledger = Ledger::load(context)?;
         let listing = Listing::read(&context.dir)?;
-        let cut = ledger.open_changes().iter().flat_map(|change| &change.entries);
-        let cut = cut.filter_map(|entry| match entry {
-            Entry::Cut { point, .. } if ledger.proved => Some(*point),
-            _ => None,
-        });
+        let (cut, start_over) = announced(&ledger);
         let plan = Plan {
             segments: Vec::new(),
             log_start: 0,
@@ -112,7 +110,8 @@ impl Plan {
             gap_accepted: false,
             missing: Vec::new(),
             damage: Vec::new(),
-            cut: cut.min(),
+            cut,
+            start_over,
             listing,
         };
         let mut planner = Planner { context, shared, ledger: &ledger, plan };
@@ -139,6 +138,21 @@ impl Plan {
             ended: false,
         }
     }
+}
+
+/// What was announced and may not have been carried out: a cut, or a start over.
+fn announced(ledger: &Ledger) -> (Option<Offset>, Option<Offset>) {
+    let (mut cut, mut start_over) = (None, None);
+    for change in ledger.open_changes().iter().filter(|_| ledger.proved) {
+        for entry in &change.entries {
+            match entry {
+                Entry::Cut { point, .. } => cut = Some(*point),
+                Entry::LogStart(start) => start_over = Some(*start),
+                _ => {}
+            }
+        }
+    }
+    (cut.filter(|_| start_over.is_none()), start_over)
 }
 
 const EMPTY_TIP: Tip = Tip { base_offset: 0, bytes: 0, last_batch: None };
@@ -196,6 +210,10 @@ impl Planner<'_> {
     /// before the mark as they lie, the others by scanning them.
     fn find_segments(&mut self) -> Result<()> {
         let mut bases: Vec<_> = self.plan.listing.bases.iter().copied().collect();
+        if let Some(start) = self.plan.start_over {
+            self.start_over(start);
+            return Ok(());
+        }
         if let Some(cut) = self.plan.cut {
             // Seen as if carried out: what begins behind the cut is gone.
             bases.retain(|&base| base <= cut);
@@ -216,6 +234,15 @@ impl Planner<'_> {
             return self.take_closed(bases[unsealed]);
         }
         self.scan_from(&bases, unsealed)
+    }
+
+    /// Nothing that is there belongs to the log.
+    fn start_over(&mut self, start: Offset) {
+        let plan = &mut self.plan;
+        plan.dead = std::mem::take(&mut plan.listing.bases).into_iter().collect();
+        plan.found_end = start;
+        plan.producers = Some(Producers::new(start));
+        plan.owes_epochs = true;
     }
 
     /// The first segment that has to be looked through. Before the mark's none has to; one that is
@@ -414,6 +441,7 @@ impl Planner<'_> {
         let slot = self.ledger.slot().filter(|_| self.ledger.proved);
         let durable_end = slot.map_or(plan.found_end, |slot| slot.durable_end);
         let durable_end = plan.cut.map_or(durable_end, |cut| durable_end.min(cut));
+        let durable_end = plan.start_over.unwrap_or(durable_end);
         if durable_end > plan.found_end && durable_end > plan.log_start {
             let from = plan.found_end.max(plan.log_start);
             plan.gap.get_or_insert((from, durable_end));

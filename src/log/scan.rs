@@ -199,6 +199,10 @@ pub(super) fn for_each_batch(
     segment: &Segment,
     visit: &mut dyn FnMut(&RecordBatch<'_>),
 ) -> Result<()> {
+    if segment.end() == 0 {
+        // It may be one that is still to be made.
+        return Ok(());
+    }
     let file = segment.log_file()?;
     segment.note_cut()?;
     let mut position = 0;

@@ -43,9 +43,9 @@ impl Writer {
             self.start_over(log, target)?;
             return Ok(true);
         };
-        // The mark will stand at the cut, so what is older must be durable.
-        let older = View { segments: Arc::new(view.segments[..=index].to_vec()), ..view.clone() };
-        log.seal_older(&older).map_err(|failure| {
+        // The log will go on at the cut, whatever a power cut leaves below it: so all that must be
+        // durable before the cut is announced.
+        log.sync_published().map_err(|failure| {
             if let Failure::Final(error) = &failure {
                 log.poison(error);
             }
@@ -147,16 +147,7 @@ impl Writer {
     }
 
     fn start_over_at(&mut self, log: &Opened, start: Offset, now: Timestamp) -> Result<()> {
-        let raised = {
-            let mut ledger = log.ledger();
-            let epoch = ledger.slot().map(|slot| slot.next_epoch(self.epochs.latest()));
-            let tip = Tip { base_offset: start, bytes: 0, last_batch: None };
-            ledger.change_slots(|slot| {
-                *slot = slot.moved_to(Mark { tip, durable_end: start });
-                slot.leader_epoch = epoch;
-            })?;
-            epoch
-        };
+        let raised = start_over_slots(&mut log.ledger(), start, self.epochs.latest())?;
         self.epoch = raised.unwrap_or(self.epoch);
         self.epochs.clear();
         self.write_epochs(log)?;
@@ -192,6 +183,22 @@ fn facts_below(segment: &Segment, target: Offset) -> Result<Facts> {
         }
     })?;
     Ok(facts)
+}
+
+/// Says in both slots that nothing is durable but that the log starts at `start`, under a later
+/// epoch than all before.
+pub(super) fn start_over_slots(
+    ledger: &mut Ledger,
+    start: Offset,
+    latest: Option<LeaderEpoch>,
+) -> Result<Option<LeaderEpoch>> {
+    let epoch = ledger.slot().map(|slot| slot.next_epoch(latest));
+    let tip = Tip { base_offset: start, bytes: 0, last_batch: None };
+    ledger.change_slots(|slot| {
+        *slot = slot.moved_to(Mark { tip, durable_end: start });
+        slot.leader_epoch = epoch;
+    })?;
+    Ok(epoch)
 }
 
 /// Says in both slots that the log is durable up to a cut that was carried out and synced. Behind

@@ -111,6 +111,19 @@ pub(crate) fn recognised(log: &Log, expected: &Expected) -> Result<Content, Stri
     Ok(expected.recognise(Found::in_log(log)?)?.content)
 }
 
+/// What lies in `image` before recovery, and what recovery makes of it, in words.
+pub(crate) fn describe(image: &Image) -> String {
+    let files = image.files().into_iter().map(|path| {
+        let len = image.read(&path).map_or(0, <[u8]>::len);
+        format!("\n  {path} ({len} bytes)")
+    });
+    let files: String = files.collect();
+    match open(Disk::from(image.clone())).and_then(|opened| Content::of(&opened.log)) {
+        Ok(content) => format!("{content}{files}"),
+        Err(why) => format!("{why}{files}"),
+    }
+}
+
 /// What is there without `strandline.owner` is the same: no answer hangs on it.
 pub(crate) fn check_without_owner(image: &Image, expected: &Expected) -> Result<(), String> {
     let mut image = image.clone();

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use strandline::testing::sim::{Call, Disk, Image, Order};
+use strandline::testing::sim::{Call, Cut, Disk, Image, Order};
 
 use crate::check::{Depth, Expected, check, check_without_owner};
 use crate::content::Content;
@@ -47,8 +47,8 @@ pub(crate) struct Failure {
     pub(crate) plan: Plan,
     pub(crate) when: String,
     pub(crate) left: Vec<String>,
-    /// Call and image, as numbers, one pair for each crash.
-    pub(crate) place: Vec<(u64, usize)>,
+    /// Before which call, and which image of those that may be left; none if only the process died.
+    pub(crate) place: Option<(u64, Option<usize>)>,
 }
 
 impl fmt::Display for Failure {
@@ -60,16 +60,11 @@ impl fmt::Display for Failure {
         for left in &self.left {
             writeln!(f, "  {left}")?;
         }
-        let place: Vec<_> =
-            self.place.iter().map(|(call, image)| format!("{call}:{image}")).collect();
-        write!(
-            f,
-            "  again: STRANDLINE_SIM={:x}:{:?}:{}:{} cargo test --features sim --test crash replay",
-            self.plan.seed,
-            self.plan.order,
-            ops.join(","),
-            place.join(":"),
-        )
+        let (call, image) = self.place.unwrap_or((0, None));
+        let image = image.map_or("death".into(), |image| image.to_string());
+        let (seed, order, ops) = (self.plan.seed, self.plan.order, ops.join(","));
+        write!(f, "  again: STRANDLINE_SIM={seed:x}:{order:?}:{ops}:{call}:{image} ")?;
+        write!(f, "cargo test --features sim --test crash replay -- --nocapture")
     }
 }
 
@@ -88,24 +83,21 @@ impl Tally {
     }
 }
 
+/// The steps of a run, and what the disk held before each call that changed something.
+type Run = (Vec<Step>, Vec<(Call, Image)>);
+
 /// Runs `ops` once on a new disk, and gives all its steps with the images from before each call.
-pub(crate) fn run(ops: &[Op], plan: Plan) -> Result<(Vec<Step>, Vec<(Call, Image)>), String> {
+fn run(ops: &[Op], plan: Plan) -> Result<Run, String> {
     let mut world = World::new(Disk::new(plan.order, plan.seed))?;
     let mut content = Rc::new(Content::of(&world.log)?);
     let mut steps = Vec::new();
     world.disk.record();
-    let mut recorded = Vec::new();
     for op in ops {
-        let step = world.step(*op, Rc::clone(&content)).map_err(|why| format!("{op}: {why}"))?;
-        if *op == Op::Die {
-            recorded.clear();
-            world.disk.record();
-        }
-        recorded.extend(world.disk.recorded());
-        world.disk.record();
+        let step = world.step(*op, content)?;
         content = Rc::clone(&step.after);
         steps.push(step);
     }
+    let mut recorded = world.disk.recorded();
     recorded.push((world.disk.end(), world.disk.image()));
     Ok((steps, recorded))
 }
@@ -113,21 +105,24 @@ pub(crate) fn run(ops: &[Op], plan: Plan) -> Result<(Vec<Step>, Vec<(Call, Image
 /// Tries every crash in `ops` that `plan` asks for.
 pub(crate) fn enumerate(ops: &[Op], plan: Plan, tally: &Tally) {
     tally.runs.fetch_add(1, Ordering::Relaxed);
-    let fail = |why: String, when: String, left: Vec<String>, place: Vec<(u64, usize)>| {
+    let fail = |why, when, left, place| {
         let failure = Failure { why, ops: ops.to_vec(), plan, when, left, place };
         tally.failures.lock().unwrap().push(failure);
     };
     let (steps, recorded) = match run(ops, plan) {
         Ok(run) => run,
-        Err(why) => return fail(why, "no crash".into(), Vec::new(), Vec::new()),
+        Err(why) => return fail(why, "no crash".into(), Vec::new(), None),
     };
     let Some(last) = steps.last() else { return };
     let first_call = if plan.every_step { steps[0].from } else { last.from };
     for (call, image) in recorded.iter().filter(|(call, _)| call.number >= first_call) {
         let expected = expected(&steps, call.number);
         if let Err((why, index, left)) = crash(&expected, call, image, (plan, tally)) {
-            let what = if index == usize::MAX { "process death" } else { "power cut" };
-            fail(why, format!("{what} before {call}, image {index}"), left, vec![(call.number, index)]);
+            let what = match index {
+                None => "the process dies".into(),
+                Some(index) => format!("power cut, image {index},"),
+            };
+            fail(why, format!("{what} before {call}"), left, Some((call.number, index)));
             return;
         }
     }
@@ -140,7 +135,8 @@ pub(crate) fn expected(steps: &[Step], number: u64) -> Expected {
     Expected { before: Rc::clone(before), after: Rc::clone(&step.after), is_power_cut: true }
 }
 
-type Broken = (String, usize, Vec<String>);
+/// Why, which image, and what of it was kept.
+type Broken = (String, Option<usize>, Vec<String>);
 
 /// Tries the process's death and every power cut at one place.
 fn crash(
@@ -152,7 +148,7 @@ fn crash(
     let death = Expected { is_power_cut: false, ..expected.clone() };
     if tally.is_new(image, &death) {
         tally.images[0].fetch_add(1, Ordering::Relaxed);
-        check(image, &death, Depth::Full).map_err(|why| (why, usize::MAX, Vec::new()))?;
+        check(image, &death, Depth::Full).map_err(|why| (why, None, Vec::new()))?;
     }
     for (index, cut) in cuts(image, plan.seed ^ call.number, plan.random).iter().enumerate() {
         let after = image.cut(cut);
@@ -160,16 +156,47 @@ fn crash(
             continue;
         }
         let count = tally.images[0].fetch_add(1, Ordering::Relaxed);
-        let left = || {
-            let pending = image.pending().into_iter().zip(&cut.kept);
-            let words = pending.map(|(pending, kept)| {
-                format!("{}: {}", if *kept { "kept" } else { "lost" }, image.describe(pending))
-            });
-            words.chain([format!("sectors: {:?}", cut.sectors)]).collect()
-        };
-        one(&after, expected, count, (plan, tally)).map_err(|why| (why, index, left()))?;
+        one(&after, expected, count, (plan, tally))
+            .map_err(|why| (why, Some(index), kept_of(image, cut)))?;
     }
     Ok(())
+}
+
+/// What of the things on their way to the disk a cut keeps, in words.
+fn kept_of(image: &Image, cut: &Cut) -> Vec<String> {
+    let pending = image.pending().into_iter().zip(&cut.kept);
+    let words = pending.map(|(pending, kept)| {
+        format!("{}: {}", if *kept { "kept" } else { "lost" }, image.describe(pending))
+    });
+    words.chain([format!("sectors: {:?}", cut.sectors)]).collect()
+}
+
+/// Tries one crash again, and says what was found.
+pub(crate) fn again(
+    ops: &[Op],
+    plan: Plan,
+    (number, index): (u64, Option<usize>),
+) -> Result<String, String> {
+    let (steps, recorded) = run(ops, plan)?;
+    let place = recorded.iter().find(|(call, _)| call.number == number);
+    let (call, image) = place.ok_or(format!("call {number} changes nothing"))?;
+    let mut expected = expected(&steps, number);
+    expected.is_power_cut = index.is_some();
+    let Some(index) = index else {
+        check(image, &expected, Depth::Full)?;
+        return Ok(format!("the process dies before {call}: all promises are kept"));
+    };
+    let cuts = cuts(image, plan.seed ^ number, plan.random);
+    let cut = cuts.get(index).ok_or(format!("there are {} images", cuts.len()))?;
+    let left = image.cut(cut);
+    for line in kept_of(image, cut) {
+        println!("{line}");
+    }
+    println!("before: {}", expected.before);
+    println!("after: {}", expected.after);
+    println!("found: {}", crate::check::describe(&left));
+    one(&left, &expected, 0, (plan, &Tally::default()))?;
+    Ok(format!("power cut before {call}: all promises are kept"))
 }
 
 /// Checks one image, and now and then what a crash in its recovery leaves.

@@ -2,7 +2,7 @@
 
 use strandline::testing::sim::{Cut, Image, Sectors};
 
-/// SplitMix64.
+/// Numbers that a seed decides: `SplitMix64`.
 #[derive(Clone)]
 pub(crate) struct Random(pub(crate) u64);
 

@@ -32,7 +32,6 @@ pub(crate) struct World {
 /// One step and what it was like around it.
 #[derive(Clone)]
 pub(crate) struct Step {
-    pub(crate) op: Op,
     /// The number of its first call.
     pub(crate) from: u64,
     /// That of the first call after it.
@@ -74,8 +73,10 @@ impl World {
         let from = self.disk.calls();
         said(&op.to_string(), self.act(op))?;
         let to = self.disk.calls();
-        let after = Rc::new(Content::of(&self.log)?);
-        Ok(Step { op, from, to, before, after })
+        let mut after = Content::of(&self.log)?;
+        // A promise holds, whatever the log remembers of it.
+        after.durable = after.durable.max(before.durable.min(after.end));
+        Ok(Step { from, to, before, after: Rc::new(after) })
     }
 
     /// Does `op`.
@@ -102,7 +103,7 @@ impl World {
                 self.open()
             }
             Op::Die => {
-                self.disk = Disk::from(self.disk.image());
+                self.disk = self.disk.after_death();
                 self.open()
             }
             Op::Truncate => {

@@ -98,6 +98,7 @@ impl Image {
     /// The power fails, and the machine boots again.
     ///
     /// With [`Order::Journal`] the names are those of the longest run of kept changes.
+    #[must_use]
     pub fn cut(&self, cut: &Cut) -> Image {
         let mut image = self.clone();
         let mut dice = match cut.sectors {

@@ -56,6 +56,16 @@ impl Disk {
         self.state().image.clone()
     }
 
+    /// This machine after the death of the process: it keeps its page cache, and goes on counting and
+    /// recording. Faults that have not struck go with the process.
+    #[must_use]
+    pub fn after_death(&self) -> Disk {
+        let mut state = self.state();
+        let mut after = State::of(state.image.clone());
+        (after.calls, after.recorded) = (state.calls, state.recorded.take());
+        Disk(Arc::new(Mutex::new(after)))
+    }
+
     /// Keeps an image from before each call that changes something, from now on.
     pub fn record(&self) {
         self.state().recorded = Some(Vec::new());

@@ -285,8 +285,8 @@ impl Image {
     fn settle_names_of(&mut self, dir: Node) {
         let mut due: Vec<bool> = self.changes.iter().map(|change| change.is_of(dir)).collect();
         for later in (0..due.len()).rev().filter(|&at| due[at]).collect::<Vec<_>>() {
-            for earlier in 0..later {
-                due[earlier] |= self.changes[earlier].shares_a_name_with(&self.changes[later]);
+            for (due, change) in due.iter_mut().zip(&self.changes[..later]) {
+                *due |= change.shares_a_name_with(&self.changes[later]);
             }
         }
         let (mut settled, mut left) = (Vec::new(), Vec::new());
