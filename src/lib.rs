@@ -38,6 +38,7 @@
 // The floors, lowest first; each uses its own and those below it, never one above.
 mod clock; //            the only source of "now"
 mod error; //            what a caller can act on
+mod planted; //          mistakes that tests switch on, to see that they are noticed
 mod wire; //         1  integers and bytes without meaning
 mod fs; //           1  files and directories without meaning: the seam
 pub mod compression; //  2  none, gzip, snappy, lz4, zstd, framed as Kafka frames them

@@ -29,7 +29,7 @@ const FLOORS: &[(&str, u32)] = &[
 ];
 
 /// What every floor may use.
-const BESIDE_THE_FLOORS: &[&str] = &["clock", "error"];
+const BESIDE_THE_FLOORS: &[&str] = &["clock", "error", "planted"];
 
 const MOST_LINES_OF_A_FILE: usize = 500;
 const MOST_LINES_OF_A_FUNCTION: usize = 70;
@@ -263,6 +263,38 @@ fn unsafe_code_is_where_a_file_is_mapped() {
     assert!(expected <= 1, "unsafe code is expected at {expected} places, argued for at one");
 }
 
+#[test]
+fn each_planted_bug_is_asked_for_at_one_place() {
+    let sources = library();
+    let (declared, engine): (Vec<_>, Vec<_>) =
+        sources.iter().partition(|source| source.path == PLANTED);
+    let bugs = variants(&declared[0].code);
+    assert!(bugs.len() >= 24, "{bugs:?}");
+    assert_eq!(misplaced(&bugs, &engine), [""; 0]);
+    let asks = "planted::on(Bug::";
+    let asked: usize = engine.iter().map(|source| finds(&source.shipped, asks).count()).sum();
+    assert_eq!(asked, bugs.len(), "a bug is asked for as `planted::on(Bug::..)`, and no other way");
+}
+
+const PLANTED: &str = "src/planted.rs";
+
+/// The variants of the first `enum` in `code`.
+fn variants(code: &str) -> Vec<&str> {
+    let open = finds(code, "enum").next().and_then(|at| Some(at + code[at..].find('{')?)).unwrap();
+    let inside = &code[open + 1..closing(code, open) - 1];
+    inside.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
+}
+
+/// Complains of each of `bugs` that is not named at exactly one place.
+fn misplaced(bugs: &[&str], engine: &[&Source]) -> Vec<String> {
+    let places = |bug: &&str| {
+        let named = format!("Bug::{bug}");
+        let places = engine.iter().flat_map(|source| source.places(&named)).collect::<Vec<_>>();
+        (places.len() != 1).then(|| format!("{named}: {places:?}"))
+    };
+    bugs.iter().filter_map(places).collect()
+}
+
 /// What a rule says of a file with this text.
 fn judged(rule: impl Fn(&Source) -> Vec<String>, path: &str, text: &str) -> Vec<String> {
     rule(&Source::new(path, text))
@@ -307,6 +339,19 @@ fn comments_strings_and_tests_break_no_rule() {
     assert_eq!(judged(panics, "src/log/a.rs", text), [""; 0]);
     assert_eq!(judged(panics, "src/log/a/tests.rs", "fn f() { g().unwrap(); }"), [""; 0]);
     assert_eq!(judged(floors, "src/log/a/b.rs", "use super::super::c; use crate::error;"), [""; 0]);
+}
+
+#[test]
+fn a_bug_that_is_planted_twice_or_never_is_misplaced() {
+    let bugs = variants("enum Bug { One, Two,\n Three }");
+    assert_eq!(bugs, ["One", "Two", "Three"]);
+    let text = "if planted::on(Bug::One) {} // Bug::One\nplanted::on(Bug::Two); g(Bug::Two);";
+    let source = Source::new("src/log/a.rs", text);
+    let complaints = [
+        r#"Bug::Two: ["src/log/a.rs:2", "src/log/a.rs:2"]"#.to_owned(),
+        "Bug::Three: []".to_owned(),
+    ];
+    assert_eq!(misplaced(&bugs, &[&source]), complaints);
 }
 
 #[test]

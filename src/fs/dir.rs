@@ -4,9 +4,10 @@ use std::io;
 use std::path::Path;
 
 use super::file::File;
-use super::{Access, Entry, os};
 #[cfg(feature = "sim")]
 use super::sim;
+use super::{Access, Entry, os};
+use crate::planted::{self, Bug};
 
 /// A directory, beneath a root that is held open. Cheap to clone; clones are the same directory.
 ///
@@ -256,7 +257,7 @@ impl Dir {
     fn write_new(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let file = self.create(name)?;
         file.write_all_at(bytes, 0)?;
-        file.sync()
+        if planted::on(Bug::SmallFileNotSynced) { Ok(()) } else { file.sync() }
     }
 }
 

@@ -4,9 +4,9 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Mapping, os};
 #[cfg(feature = "sim")]
 use super::sim;
+use super::{Mapping, os};
 
 /// What `zero_fill` writes in one call.
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];

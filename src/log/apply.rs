@@ -13,6 +13,7 @@ use super::quarantine;
 use super::truncate;
 use super::writer::{Writer, write_epochs};
 use crate::error::{Error, Result};
+use crate::planted::{self, Bug};
 use crate::record::{LeaderEpoch, Offset};
 use crate::segment::names::{self, DELETED, PARTS, Part, Suffix};
 use crate::segment::{Active, READ_BYTES, Segment};
@@ -32,7 +33,8 @@ pub(super) fn apply(log: &Opened, plan: &mut Plan) -> Result<Writer> {
     lower_slots(log, plan)?;
     sweep(log, plan)?;
     cut_tail(log, plan)?;
-    if !plan.clean && log.ledger().proved && !log.context.store.booted_since {
+    let may_be_unwritten = !plan.clean && log.ledger().proved && !log.context.store.booted_since;
+    if may_be_unwritten && !planted::on(Bug::KeptBytesNotRewritten) {
         write_again(log, plan)?;
     }
     sweep_snapshots(log, plan)?;
@@ -113,8 +115,11 @@ fn cut_tail(log: &Opened, plan: &Plan) -> Result<()> {
         let file = segment.log_file()?;
         // Cut already, if an earlier attempt failed later on.
         let len = len.min(segment.file_len()?);
-        if !zeros && position < len {
+        if !zeros && position < len && !planted::on(Bug::CutWithoutQuarantine) {
             quarantine::keep_bytes(dir, &file, base_offset, position..len)?;
+        }
+        if planted::on(Bug::TornTailStays) {
+            continue;
         }
         let path = || segment.path(Part::Log);
         file.truncate(position).map_err(|e| Error::io("cut", path(), e))?;
@@ -205,7 +210,7 @@ fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
     let last = plan.segments.iter().filter_map(|s| s.known_facts()?.last_epoch).max();
     let known = known.max(last);
     let current = ledger.slot().and_then(|slot| slot.leader_epoch).max(known);
-    let epoch = if plan.clean {
+    let epoch = if plan.clean || planted::on(Bug::EpochNotRaised) {
         current.unwrap_or(LeaderEpoch(0))
     } else {
         LeaderEpoch(current.map_or(0, |epoch| epoch.0.saturating_add(1)))
@@ -236,7 +241,7 @@ fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
             *slot = slot.moved_to(Mark { tip, durable_end: last });
             slot.gaps = true;
         }
-        slot.clean = false;
+        slot.clean &= planted::on(Bug::CleanLeftOn);
         slot.opening = opening;
         slot.leader_epoch = Some(epoch);
     })?;

@@ -51,6 +51,16 @@ impl Writer {
         Ok(())
     }
 
+    /// Renames all files of some segments.
+    pub(super) fn doom_all(
+        &mut self,
+        log: &Opened,
+        segments: &[Arc<Segment>],
+        now: Timestamp,
+    ) -> Result<()> {
+        segments.iter().try_for_each(|segment| self.doom(log, segment, now))
+    }
+
     /// Removes what is due and nobody reads; what fails is tried again.
     pub(super) fn remove_due(&mut self, log: &Opened, now: Timestamp) {
         self.doomed.retain_mut(|doomed| {

@@ -6,6 +6,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::planted::{self, Bug};
 use crate::record::Offset;
 
 /// Who syncs, and how far the log is durable.
@@ -68,6 +69,10 @@ impl Group {
             }
             let era = state.era;
             let turn = self.take_turn(state);
+            if planted::on(Bug::WokenBeforeSync) {
+                self.lock().durable_end = end;
+                self.done.notify_all();
+            }
             let result = sync();
             state = self.lock();
             turn.end(&mut state);
@@ -76,6 +81,9 @@ impl Group {
                     state.durable_end = state.durable_end.max(reached);
                 }
                 Ok(_) => {}
+                Err(Failure::Final(_)) if planted::on(Bug::SyncErrorDropped) => {
+                    state.durable_end = end;
+                }
                 Err(Failure::Final(error)) => {
                     state.poisoned.get_or_insert(error);
                 }

@@ -15,7 +15,9 @@ use super::writer::Writer;
 use crate::error::{Error, Result};
 use crate::fs::Access;
 use crate::index::AbortedTxn;
+use crate::planted::{self, Bug};
 use crate::record::Offset;
+use crate::segment::names::{self, Part};
 use crate::segment::{Limits, Segment, Shared};
 
 /// How far the active segment goes, at one moment.
@@ -226,14 +228,22 @@ impl Opened {
         self.seal_older(&view)?;
         let Some(active) = view.segments.last() else { return Ok(view.log_end_offset) };
         let file = active.log_file().map_err(Failure::Passing)?;
-        let synced = file.sync().map_err(|error| {
-            Error::io("sync", active.path(crate::segment::names::Part::Log), error)
-        });
+        let mark = Mark { tip: view.tip, durable_end: view.log_end_offset };
+        if planted::on(Bug::MarkBeforeSync) {
+            self.ledger().note_durable(mark, self.context.store.clock.now_ms());
+        }
+        let synced = if planted::on(Bug::DataNotSynced) { Ok(()) } else { file.sync() };
+        let synced = synced.map_err(|error| Error::io("sync", active.path(Part::Log), error));
+        let synced = match synced {
+            Err(_) if planted::on(Bug::SecondSyncCounts) => {
+                self.sync_file(&names::name(active.base_offset(), Part::Log))
+            }
+            synced => synced,
+        };
         synced.and_then(|()| self.sync_directory()).map_err(Failure::Final)?;
         self.published.publish(|view_now| {
             view_now.durable_end = view_now.durable_end.max(view.log_end_offset);
         });
-        let mark = Mark { tip: view.tip, durable_end: view.log_end_offset };
         self.ledger().note_durable(mark, self.context.store.clock.now_ms());
         Ok(view.log_end_offset)
     }

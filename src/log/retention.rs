@@ -6,6 +6,7 @@ use super::manifest::Entry;
 use super::opened::Opened;
 use super::writer::Writer;
 use crate::error::{Error, Result};
+use crate::planted::{self, Bug};
 use crate::record::{Offset, Timestamp};
 use crate::segment::Segment;
 
@@ -129,13 +130,14 @@ impl Writer {
     ) -> Result<()> {
         let segments = log.published.view().segments;
         let Some(first_kept) = segments.get(doomed.len()) else { return Ok(()) };
+        if planted::on(Bug::SegmentsGoBeforeLogStart) {
+            self.doom_all(log, doomed, now)?;
+        }
         self.raise_log_start(log, first_kept.base_offset())?;
         let kept = segments[doomed.len()..].to_vec();
         drop(segments);
         self.publish_segments(log, |shown| *shown = kept);
-        for segment in doomed {
-            self.doom(log, segment, now)?;
-        }
+        self.doom_all(log, doomed, now)?;
         self.remove_due(log, now);
         Ok(())
     }

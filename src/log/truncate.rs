@@ -18,6 +18,7 @@ use super::view::View;
 use super::watermark::LastBatch;
 use super::writer::Writer;
 use crate::error::{Error, Result};
+use crate::planted::{self, Bug};
 use crate::record::{LeaderEpoch, Offset, Timestamp};
 use crate::segment::names::Part;
 use crate::segment::{Active, Facts, Segment};
@@ -51,7 +52,9 @@ impl Writer {
             }
             failure.into_error()
         })?;
-        log.ledger().append(&[Entry::Cut { point: target, before: self.log_end_now() }])?;
+        if !planted::on(Bug::BytesCutBeforeCut) {
+            log.ledger().append(&[Entry::Cut { point: target, before: self.log_end_now() }])?;
+        }
         let result = self.carry_out(log, (&view, index), (target, raise_epoch), now);
         if let Err(error) = &result {
             // The next opening finishes it; this one cannot tell how far it came.

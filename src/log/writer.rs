@@ -13,6 +13,7 @@ use super::replay;
 use super::snapshot;
 use crate::error::{Error, Result};
 use crate::index::AbortedTxn;
+use crate::planted::{self, Bug};
 use crate::record::{
     BatchHeader, Batches, ControlRecord, LeaderEpoch, Offset, RecordBatch, Timestamp, place,
 };
@@ -269,6 +270,9 @@ impl Writer {
         if let Err(error) = log.seal_if_gaps(&old, base) {
             log.remove_if_there(&names::name(base, Part::Log))?;
             return Err(error);
+        }
+        if planted::on(Bug::RollWithoutDirectorySync) {
+            log.directory_changed.store(false, Ordering::Release);
         }
         self.active = active;
         self.publish_segments(log, |segments| segments.push(Arc::clone(self.active.segment())));

@@ -10,6 +10,7 @@ use crate::fs::{Access, File};
 use crate::index::{
     AbortedTxn, OFFSET_ENTRY_LEN, OffsetEntry, TIME_ENTRY_LEN, TXN_ENTRY_LEN, TimeEntry,
 };
+use crate::planted::{self, Bug};
 use crate::record::{BatchHeader, Offset, Timestamp};
 
 /// The settings that decide when indexes get an entry and when a segment is full.
@@ -167,7 +168,8 @@ impl Active {
         self.reserve_for(&file, position + bytes.len() as u64);
         if let Err(error) = file.write_all_at(bytes, position) {
             let error = Error::io("append to", self.segment.path(Part::Log), error);
-            return Err(match file.truncate(position) {
+            let stays = planted::on(Bug::ShortWriteStays);
+            return Err(match if stays { Ok(()) } else { file.truncate(position) } {
                 Ok(()) => AppendFailure::Refused(error),
                 Err(cut) => AppendFailure::CutFailed(Error::io(
                     "cut back",

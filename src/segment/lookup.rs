@@ -12,6 +12,7 @@ use super::{Builder, Facts, Segment, State, Stop};
 use crate::error::{Error, Result};
 use crate::fs::Access;
 use crate::index::{OFFSET_ENTRY_LEN, OffsetEntry, TimeEntry, last_before, slots_to_trust};
+use crate::planted::{self, Bug};
 use crate::record::{Offset, Timestamp};
 
 impl Segment {
@@ -100,7 +101,8 @@ impl Segment {
         let believed = match (found, expected) {
             (Some(bytes), Some(expected)) => {
                 let fits = bytes.len() == expected.bytes as usize
-                    && bytes.checksum().map_err(failed)? == expected.crc;
+                    && (bytes.checksum().map_err(failed)? == expected.crc
+                        || planted::on(Bug::IndexBelieved));
                 fits.then_some(bytes)
             }
             // Its entries are hints, which the batches that they name confirm.

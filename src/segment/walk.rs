@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::window::{READ_BYTES, Window};
 use crate::error::Cause;
 use crate::fs::File;
+use crate::planted::{self, Bug};
 use crate::record::{
     BatchError, BatchHeader, HEADER_LEN, Offset, RecordBatch, UncheckedBatch, is_old_message,
     old_message_len,
@@ -45,7 +46,20 @@ pub(crate) fn walk(
     let mut window = Window::new(Arc::clone(file), end, READ_BYTES);
     let mut position = from;
     while position < end {
-        match batch_at(&mut window, position)? {
+        let whole = match whole_at(&mut window, position) {
+            Err(_) if planted::on(Bug::IoErrorTakenForBadBatch) => {
+                let stop = Stop::Failed(Cause::Mismatch("it cannot be read"));
+                return Ok(WalkEnd { position, stop });
+            }
+            whole => whole?,
+        };
+        let checked = whole.and_then(|whole| {
+            if planted::on(Bug::CrcNotChecked) {
+                return RecordBatch::decode_checked_before(whole.bytes());
+            }
+            whole.check()
+        });
+        match checked {
             Ok(batch) => {
                 if let ControlFlow::Break(cause) = visit(position, &batch) {
                     return Ok(WalkEnd { position, stop: Stop::Failed(cause) });
@@ -68,6 +82,13 @@ pub(crate) fn batch_at(
     window: &mut Window,
     position: u64,
 ) -> io::Result<Result<RecordBatch<'_>, BatchError>> {
+    Ok(whole_at(window, position)?.and_then(UncheckedBatch::check))
+}
+
+fn whole_at(
+    window: &mut Window,
+    position: u64,
+) -> io::Result<Result<UncheckedBatch<'_>, BatchError>> {
     let bytes = window.from(position, HEADER_LEN)?;
     let need = match UncheckedBatch::decode(bytes) {
         Ok(_) => 0,
@@ -86,7 +107,7 @@ pub(crate) fn batch_at(
         // It claims more than there is: nothing is read for that.
         return Ok(Err(BatchError::Incomplete { have: left as usize, need }));
     }
-    Ok(RecordBatch::decode(window.from(position, need)?))
+    Ok(UncheckedBatch::decode(window.from(position, need)?))
 }
 
 /// Whether all bytes from `position` to the end are zeros. Holes are skipped unread.

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Kind, Lock};
 use crate::log::{fill_directory, partition_metadata};
+use crate::planted::{self, Bug};
 use crate::record::Timestamp;
 
 /// Where a `strandline.topics` goes that could not be read.
@@ -131,6 +132,9 @@ impl Directory {
 
     /// Lets go of the lock.
     pub(super) fn unlock(&self) {
+        if planted::on(Bug::LockUnlinked) {
+            let _ = self.root.remove(LOCK);
+        }
         *locked(&self.lock) = None;
     }
 
@@ -168,7 +172,8 @@ impl Directory {
         self.write_owner()?;
         let opening = {
             let mut checkpoints = self.checkpoints();
-            let opening = *checkpoints.opening.get_or_insert_with(|| random::opening_number(&self.root));
+            let opening =
+                *checkpoints.opening.get_or_insert_with(|| random::opening_number(&self.root));
             checkpoints.write(&self.root, File::HighWatermark)?;
             opening
         };
@@ -182,6 +187,7 @@ impl Directory {
         match self.root.remove(CLEAN_SHUTDOWN) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(self.io("remove", CLEAN_SHUTDOWN, error)),
+            Ok(()) if planted::on(Bug::MarkerRemovalNotSynced) => Ok(()),
             Ok(()) => self.sync(),
         }
     }

@@ -221,7 +221,8 @@ impl Core {
         self.check_free(name, new.id)?;
         let failed_before = directory.catalog().any(name).and_then(|known| known.entry.clone());
         let id = new.id.or(failed_before.as_ref().map(|before| before.id));
-        let mut entry = new.entry(name, id.unwrap_or_else(|| random::topic_id(&self.directory.root)));
+        let mut entry =
+            new.entry(name, id.unwrap_or_else(|| random::topic_id(&self.directory.root)));
         if let Some(before) = failed_before.filter(|before| *before != entry) {
             // A creation that failed half way, of a topic that was to be another.
             directory.doom_partitions(&before)?;

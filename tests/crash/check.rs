@@ -174,9 +174,8 @@ fn goes_on(opened: &Opened, recovered: Recovered, depth: Depth) -> Result<Conten
 /// I7: the last batch of the producer is a duplicate if it is there, and accepted if it is not.
 fn retry(opened: &Opened, content: &mut Content) -> Result<(), String> {
     let (id, epoch) = PRODUCER;
-    let of_producer = |batch: &&Arc<Batch>| {
-        batch.transactional == Some(id.0) && batch.commits.is_none()
-    };
+    let of_producer =
+        |batch: &&Arc<Batch>| batch.transactional == Some(id.0) && batch.commits.is_none();
     let Some(last) = content.batches.iter().rfind(of_producer) else { return Ok(()) };
     let sequence = sequence_of(last);
     let mut batch = strandline::Batch::new();
@@ -210,7 +209,8 @@ fn look_up(log: &Log, content: &Content) -> Result<(), String> {
         }
         let mut scan = content.batches.iter();
         let first = scan.find(|other| other.max_timestamp >= batch.max_timestamp);
-        let found = said("I6: time", log.offset_for_time(batch.max_timestamp, Isolation::ReadUncommitted))?;
+        let found =
+            said("I6: time", log.offset_for_time(batch.max_timestamp, Isolation::ReadUncommitted))?;
         let is_first = |found: &TimestampedOffset| {
             first.is_some_and(|first| (first.base..first.next).contains(&found.offset))
         };
@@ -281,7 +281,8 @@ fn committed(log: &Log, start: i64, stable: i64) -> Result<Vec<i64>, String> {
 fn again(disk: &Disk, content: &Content) -> Result<(), String> {
     let same = |opened: &Opened, when: &str| {
         let found = Found::in_log(&opened.log)?;
-        let kept = content.kept(&found, content.end).map_err(|why| format!("I11, {when}: {why}"))?;
+        let kept =
+            content.kept(&found, content.end).map_err(|why| format!("I11, {when}: {why}"))?;
         if kept < content.batches.len() {
             return Err(format!("I11, {when}: {kept} of {} batches", content.batches.len()));
         }

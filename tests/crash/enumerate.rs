@@ -55,7 +55,13 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ops: Vec<_> = self.ops.iter().map(Op::to_string).collect();
         writeln!(f, "{}", self.why)?;
-        writeln!(f, "  seed {:#x}, {:?}, workload [{}]", self.plan.seed, self.plan.order, ops.join(", "))?;
+        writeln!(
+            f,
+            "  seed {:#x}, {:?}, workload [{}]",
+            self.plan.seed,
+            self.plan.order,
+            ops.join(", ")
+        )?;
         writeln!(f, "  {}", self.when)?;
         for left in &self.left {
             writeln!(f, "  {left}")?;
@@ -72,8 +78,12 @@ impl Tally {
     /// Whether this is the first time that such an image is seen, with such expectations.
     fn is_new(&self, image: &Image, expected: &Expected) -> bool {
         let (before, after) = (&expected.before, &expected.after);
-        let mark = |content: &Content| (content.end as u64) << 20 ^ (content.durable as u64) << 40 ^ content.start as u64;
-        let of = image.fingerprint() ^ mark(before).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ mark(after).rotate_left(17);
+        let mark = |content: &Content| {
+            (content.end as u64) << 20 ^ (content.durable as u64) << 40 ^ content.start as u64
+        };
+        let of = image.fingerprint()
+            ^ mark(before).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ^ mark(after).rotate_left(17);
         let place = &self.seen[(of >> 60) as usize];
         place.lock().unwrap().insert(of)
     }
@@ -239,7 +249,8 @@ fn within_recovery(
                 continue;
             }
             let count = tally.images[times].fetch_add(1, Ordering::Relaxed);
-            let place = |why: String| format!("{why}\n  power cut number {} before {call}", times + 1);
+            let place =
+                |why: String| format!("{why}\n  power cut number {} before {call}", times + 1);
             check(&left, &again, Depth::Plain).map_err(place)?;
             if times == 1 && count.is_multiple_of(plan.thrice) {
                 within_recovery(&left, &again, 2, (plan, tally)).map_err(place)?;

@@ -46,14 +46,8 @@ pub(crate) const EVERY: [Op; 11] = [
 ];
 
 /// What only longer ones have besides.
-pub(crate) const RARE: [Op; 6] = [
-    Op::Truncate,
-    Op::TruncateAll,
-    Op::StartOver,
-    Op::Import,
-    Op::DeleteAll,
-    Op::Die,
-];
+pub(crate) const RARE: [Op; 6] =
+    [Op::Truncate, Op::TruncateAll, Op::StartOver, Op::Import, Op::DeleteAll, Op::Die];
 
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -123,7 +123,12 @@ impl World {
         Ok(())
     }
 
-    fn append(&mut self, records: u32, len: usize, durability: Durability) -> strandline::Result<()> {
+    fn append(
+        &mut self,
+        records: u32,
+        len: usize,
+        durability: Durability,
+    ) -> strandline::Result<()> {
         let mut batch = self.batch(records, len);
         self.log.append(&mut batch, durability).map(drop)
     }

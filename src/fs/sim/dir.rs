@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 
+use super::Disk;
 use super::fault::error;
 use super::file::File;
 use super::names::{Change, Names};
 use super::pages::Pages;
 use super::state::{Image, Inode, Node, ROOT, State};
-use super::Disk;
 use crate::fs::{Access, Entry, Kind};
 
 /// See [`crate::fs::Dir`]. Found by its path at each call, as beneath a root that is held open.
@@ -56,7 +56,8 @@ impl Dir {
     pub(in crate::fs) fn random_bits(&self) -> u128 {
         let image = &mut self.disk.state().image;
         let mut half = || {
-            image.seed = image.seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            image.seed =
+                image.seed.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
             u128::from(image.seed ^ image.seed >> 29)
         };
         half() << 64 | half()

@@ -34,7 +34,8 @@ impl File {
         state.look("read", &self.name)?;
         in_range(position, buf.len())?;
         let bytes = &pages(&mut state, self.node)?.now;
-        let from = usize::try_from(position).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+        let from =
+            usize::try_from(position).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
         let len = from.len().min(buf.len());
         buf[..len].copy_from_slice(&from[..len]);
         Ok(len)
