@@ -230,10 +230,11 @@ impl Ledger {
 
     /// Appends a change and syncs it; it is in force when this returns.
     pub(super) fn append(&mut self, entries: &[Entry]) -> Result<()> {
-        let changes = self.view.next_changes(entries);
         if self.view.should_replace() || self.append_at.is_none() {
             self.replace()?;
         }
+        // Numbered behind those of the file as it is now.
+        let changes = self.view.next_changes(entries);
         let Some(at) = self.append_at else {
             return Err(Error::Invalid("the manifest cannot be appended to".into()));
         };

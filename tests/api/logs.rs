@@ -150,3 +150,24 @@ fn markers_that_are_imported_together_each_end_their_own_transaction() {
         assert_eq!(seen, [Some(&b"kept"[..])], "{}", log.topic());
     }
 }
+
+#[test]
+fn what_happened_is_known_after_the_manifest_was_replaced_for_its_dead_entries() {
+    let (_dir, path) = place();
+    let store = open(&path);
+    let log = store.create_topic("events", TopicOptions::new()).unwrap().partition(0).unwrap();
+    for _ in 0..60 {
+        append(&log, "value");
+    }
+    // Each is two entries, of which those of the last one live.
+    for before in 1..60 {
+        log.delete_records(Some(before)).unwrap();
+        let seen = open_read_only(&path).log("events", 0).unwrap().log_start_offset().unwrap();
+        assert_eq!(seen, before);
+    }
+    drop((log, store));
+    let store = open(&path);
+    let log = store.log("events", 0).unwrap();
+    assert_eq!(log.log_start_offset().unwrap(), 59);
+    assert_eq!(values(&log).len(), 1);
+}
