@@ -158,7 +158,12 @@ impl Segment {
         // The lock is free again: readers do not wait for a sync.
         let bytes = match found {
             Some((bytes, Some(Ok(file)))) => {
-                file.sync().map_err(|e| failed("sync", e))?;
+                if let Err(error) = file.sync() {
+                    if let Source::Growing(growing) = source(&mut self.state()) {
+                        growing.give_up();
+                    }
+                    return Err(failed("sync", error));
+                }
                 bytes
             }
             // Rolled before anything was appended: there is no file, as in Kafka.

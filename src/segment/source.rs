@@ -115,6 +115,11 @@ impl<const N: usize> Growing<N> {
         result
     }
 
+    /// Its file is to be built again: a sync of it failed, and it is not synced a second time.
+    pub(super) fn give_up(&mut self) {
+        self.broken = true;
+    }
+
     /// The open file.
     pub(crate) fn file(&self) -> io::Result<Arc<File>> {
         self.handle.get()
