@@ -1,15 +1,15 @@
 //! Directories of the operating system, reached beneath the root's descriptor.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::dir::Type;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat, mkdirat};
+use nix::unistd::{UnlinkatFlags, close, fsync, unlinkat};
 
 use super::{File, Lock, uninterrupted};
 use crate::fs::{Access, Entry, Kind};
@@ -113,41 +113,33 @@ impl Dir {
 
     pub(in crate::fs) fn list(&self) -> io::Result<Vec<Entry>> {
         let dir = self.descriptor()?;
-        // Opened anew, for the place in the listing belongs to a descriptor and its copies.
-        let own = open_dir(&dir, Path::new("."), DIR_FLAGS)?;
-        let mut entries = Vec::new();
-        for entry in nix::dir::Dir::from_fd(own)?.iter() {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().to_str() else {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                entries.push(Entry { name, kind: Kind::Other });
-                continue;
-            };
-            if name == "." || name == ".." {
-                continue;
-            }
-            if let Some(kind) = kind(&dir, name, entry.file_type())? {
-                entries.push(Entry { name: name.to_owned(), kind });
+        loop {
+            match list_once(dir.as_fd()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                listed => return listed,
             }
         }
-        Ok(entries)
     }
 
     pub(in crate::fs) fn rename_into(&self, from: &str, to_dir: &Dir, to: &str) -> io::Result<()> {
         let (from_fd, to_fd) = (self.descriptor()?, to_dir.descriptor()?);
-        Ok(renameat(from_fd, component(from)?, to_fd, component(to)?)?)
+        let (from, to) = (component(from)?, component(to)?);
+        uninterrupted(|| renameat(&from_fd, from, &to_fd, to))
     }
 
     pub(in crate::fs) fn remove(&self, name: &str) -> io::Result<()> {
-        Ok(unlinkat(self.descriptor()?, component(name)?, UnlinkatFlags::NoRemoveDir)?)
+        let (dir, name) = (self.descriptor()?, component(name)?);
+        uninterrupted(|| unlinkat(&dir, name, UnlinkatFlags::NoRemoveDir))
     }
 
     pub(in crate::fs) fn create_dir(&self, name: &str) -> io::Result<()> {
-        Ok(mkdirat(self.descriptor()?, component(name)?, DIR_MODE)?)
+        let (dir, name) = (self.descriptor()?, component(name)?);
+        uninterrupted(|| mkdirat(&dir, name, DIR_MODE))
     }
 
     pub(in crate::fs) fn remove_dir(&self, name: &str) -> io::Result<()> {
-        Ok(unlinkat(self.descriptor()?, component(name)?, UnlinkatFlags::RemoveDir)?)
+        let (dir, name) = (self.descriptor()?, component(name)?);
+        uninterrupted(|| unlinkat(&dir, name, UnlinkatFlags::RemoveDir))
     }
 
     pub(in crate::fs) fn sync(&self) -> io::Result<()> {
@@ -160,11 +152,8 @@ impl Dir {
 
     /// The device and inode that `name` names now, not following a link; `None` if nothing.
     pub(super) fn identity(&self, name: &str) -> io::Result<Option<(u64, u64)>> {
-        match fstatat(self.descriptor()?, component(name)?, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(Some((stat.st_dev, stat.st_ino))),
-            Err(Errno::ENOENT) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let stat = look_at(self.descriptor()?, component(name)?)?;
+        Ok(stat.map(|stat| (stat.st_dev, stat.st_ino)))
     }
 
     /// Opens each directory between the root and this one beneath the one before, so that no link
@@ -215,9 +204,9 @@ fn open_or_create(path: &Path) -> io::Result<OwnedFd> {
         Some(parent) if !parent.as_os_str().is_empty() => open_or_create(parent)?,
         _ => open_dir(AT_FDCWD, Path::new("."), DIR_FLAGS)?,
     };
-    match mkdirat(&parent, name, DIR_MODE) {
-        Ok(()) | Err(Errno::EEXIST) => {}
-        Err(error) => return Err(error.into()),
+    match uninterrupted(|| mkdirat(&parent, name, DIR_MODE)) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
     }
     sync_dir(&parent)?;
     open_dir(&parent, Path::new(name), DIR_FLAGS)
@@ -226,14 +215,58 @@ fn open_or_create(path: &Path) -> io::Result<OwnedFd> {
 /// Syncs the directory that holds `dir`. One that we may not open, or that cannot be synced, is not
 /// one in which we could have made it.
 fn sync_into_parent(dir: &OwnedFd) -> io::Result<()> {
-    match openat(dir, "..", DIR_FLAGS, Mode::empty()) {
-        Ok(parent) => match fsync(&parent) {
-            Err(Errno::EINTR) => sync_dir(parent),
-            Err(Errno::EINVAL | Errno::EROFS | Errno::ENOTSUP) => Ok(()),
-            synced => Ok(synced?),
+    let errno = |error: &io::Error| error.raw_os_error().map(Errno::from_raw);
+    match open_dir(dir, Path::new(".."), DIR_FLAGS) {
+        Ok(parent) => match sync_dir(parent) {
+            Err(error)
+                if matches!(errno(&error), Some(Errno::EINVAL | Errno::EROFS | Errno::ENOTSUP)) =>
+            {
+                Ok(())
+            }
+            synced => synced,
         },
-        Err(Errno::EACCES | Errno::EPERM) => Ok(()),
-        Err(error) => Err(error.into()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn list_once(dir: impl AsFd + Copy) -> io::Result<Vec<Entry>> {
+    // Opened anew, for the place in the listing belongs to a descriptor and its copies.
+    let mut stream = stream(open_dir(dir, Path::new("."), DIR_FLAGS)?)?;
+    let mut entries = Vec::new();
+    for entry in stream.iter() {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().to_str() else {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            entries.push(Entry { name, kind: Kind::Other });
+            continue;
+        };
+        if name == "." || name == ".." {
+            continue;
+        }
+        if let Some(kind) = kind(dir, name, entry.file_type())? {
+            entries.push(Entry { name: name.to_owned(), kind });
+        }
+    }
+    Ok(entries)
+}
+
+/// Reads a directory by its descriptor.
+fn stream(fd: OwnedFd) -> io::Result<nix::dir::Dir> {
+    let raw = fd.as_raw_fd();
+    nix::dir::Dir::from_fd(fd).map_err(|error| {
+        // It promises to close it, and does not.
+        let _ = close(raw);
+        error.into()
+    })
+}
+
+/// What `name` names, not following a link; `None` if nothing.
+fn look_at(dir: impl AsFd, name: &str) -> io::Result<Option<FileStat>> {
+    match uninterrupted(|| fstatat(&dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -243,14 +276,13 @@ fn kind(dir: impl AsFd, name: &str, told: Option<Type>) -> io::Result<Option<Kin
         Some(Type::File) => Kind::File,
         Some(Type::Directory) => Kind::Dir,
         Some(_) => Kind::Other,
-        None => match fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(stat) => match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+        None => match look_at(dir, name)? {
+            Some(stat) => match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
                 SFlag::S_IFREG => Kind::File,
                 SFlag::S_IFDIR => Kind::Dir,
                 _ => Kind::Other,
             },
-            Err(Errno::ENOENT) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            None => return Ok(None),
         },
     };
     Ok(Some(kind))
@@ -259,6 +291,16 @@ fn kind(dir: impl AsFd, name: &str, told: Option<Type>) -> io::Result<Option<Kin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_descriptor_that_cannot_be_listed_is_closed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = stream(file.reopen().unwrap().into()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+        let open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let open = open.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok());
+        assert_eq!(open.filter(|path| path == file.path()).count(), 1, "the first one alone");
+    }
 
     #[test]
     fn a_file_system_that_does_not_tell_the_kind_is_asked_for_it() {

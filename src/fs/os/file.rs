@@ -1,5 +1,6 @@
 //! Files of the operating system.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -27,17 +28,22 @@ impl File {
     /// Takes what was opened without waiting, if it is a regular file.
     pub(super) fn regular(fd: OwnedFd) -> io::Result<File> {
         let file = std::fs::File::from(fd);
-        if !file.metadata()?.is_file() {
+        if !metadata(&file)?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
         // Not waiting was for the opening alone: some file systems would take it for reads too.
-        let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
-        fcntl(&file, FcntlArg::F_SETFL(flags & !OFlag::O_NONBLOCK))?;
+        let flags = uninterrupted(|| fcntl(&file, FcntlArg::F_GETFL))?;
+        let flags = OFlag::from_bits_retain(flags) & !OFlag::O_NONBLOCK;
+        uninterrupted(|| fcntl(&file, FcntlArg::F_SETFL(flags)))?;
         Ok(File(file))
     }
 
     pub(super) fn os(&self) -> &std::fs::File {
         &self.0
+    }
+
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        metadata(&self.0)
     }
 
     pub(in crate::fs) fn read_at(&self, buf: &mut [u8], position: u64) -> io::Result<usize> {
@@ -91,22 +97,25 @@ impl File {
 
     pub(in crate::fs) fn next_data(&self, position: u64) -> io::Result<Option<u64>> {
         // It moves the descriptor's own position, which nothing here uses.
-        match lseek(&self.0, offset(position)?, Whence::SeekData) {
+        let position_of_os = offset(position)?;
+        let sought = uninterrupted(|| lseek(&self.0, position_of_os, Whence::SeekData));
+        let errno = |error: &io::Error| error.raw_os_error().map(Errno::from_raw);
+        match sought.map_err(|error| (errno(&error), error)) {
             Ok(data) => Ok(u64::try_from(data).ok()),
-            Err(Errno::ENXIO) => Ok(None),
-            Err(Errno::EINVAL | Errno::EOPNOTSUPP) => {
-                Ok(Some(position).filter(|_| self.len().is_ok_and(|len| position < len)))
+            Err((Some(Errno::ENXIO), _)) => Ok(None),
+            Err((Some(Errno::EINVAL | Errno::EOPNOTSUPP), _)) => {
+                Ok((position < self.len()?).then_some(position))
             }
-            Err(error) => Err(error.into()),
+            Err((_, error)) => Err(error),
         }
     }
 
     pub(in crate::fs) fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.metadata()?.len())
     }
 
     pub(in crate::fs) fn modified_ms(&self) -> io::Result<i64> {
-        let metadata = self.0.metadata()?;
+        let metadata = self.metadata()?;
         let seconds = metadata.mtime().saturating_mul(1000);
         Ok(seconds.saturating_add(metadata.mtime_nsec() / 1_000_000))
     }
@@ -128,5 +137,14 @@ impl File {
         // which the option that turns maps on says.
         let map = unsafe { memmap2::MmapOptions::new().map(&self.0)? };
         Ok(Mapping::from_os(map))
+    }
+}
+
+fn metadata(file: &std::fs::File) -> io::Result<Metadata> {
+    loop {
+        match file.metadata() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            told => return told,
+        }
     }
 }

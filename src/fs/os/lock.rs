@@ -42,7 +42,7 @@ impl Lock {
     }
 
     pub(in crate::fs) fn is_still_named(&self) -> io::Result<bool> {
-        let held = self.file.os().metadata()?;
+        let held = self.file.metadata()?;
         Ok(self.dir.identity(&self.name)? == Some((held.dev(), held.ino())))
     }
 }
