@@ -6,6 +6,8 @@ mod check;
 mod content;
 #[path = "crash/enumerate.rs"]
 mod enumerate;
+#[path = "crash/files.rs"]
+mod files;
 #[path = "crash/images.rs"]
 mod images;
 #[path = "crash/ops.rs"]

@@ -11,6 +11,7 @@ use strandline::{
 };
 
 use crate::content::{Batch, Content, Found, said};
+use crate::files;
 use crate::world::{PRODUCER, START, options};
 
 /// When the machine is up again.
@@ -24,6 +25,8 @@ pub(crate) struct Expected {
     pub(crate) after: Rc<Content>,
     /// Whether everything that was written survives, or only what was durable.
     pub(crate) is_power_cut: bool,
+    /// Whether the step takes records away.
+    pub(crate) removes: bool,
 }
 
 /// What was found after a crash, and what of the expected that is.
@@ -87,6 +90,7 @@ pub(crate) fn check(
     expected: &Expected,
     depth: Depth,
 ) -> Result<(Disk, Content), String> {
+    files::marker_is_true(image)?;
     let opened = open(Disk::from(image.clone()))?;
     let recovered = expected.recognise(Found::in_log(&opened.log)?)?;
     no_damage(&opened)?;
@@ -97,6 +101,12 @@ pub(crate) fn check(
     let content = goes_on(&opened, recovered, depth)?;
     let disk = opened.disk.clone();
     drop(opened);
+    let after = disk.image();
+    files::are_whole(&after)?;
+    if !expected.removes {
+        let appended = content.batches.last().map_or(0, |last| last.bytes.len());
+        files::cut_bytes_are_kept(image, &after, appended)?;
+    }
     if disk.open() != 0 {
         return Err(format!("I15: {} files and locks are still open", disk.open()));
     }
@@ -104,6 +114,21 @@ pub(crate) fn check(
         again(&disk, &content)?;
     }
     Ok((disk, content))
+}
+
+/// What is there is the same with the newer slot of the watermark flipped.
+pub(crate) fn check_with_one_slot(
+    image: &Image,
+    expected: &Expected,
+    bit: usize,
+) -> Result<(), String> {
+    let Some(image) = files::without_newer_slot(image, bit) else { return Ok(()) };
+    let opened = open(Disk::from(image))?;
+    let recovered = expected.recognise(Found::in_log(&opened.log)?)?;
+    if let Some(gap) = said("gap", opened.log.gap())? {
+        return Err(format!("a gap of {gap:?} is reported"));
+    }
+    goes_on(&opened, recovered, Depth::Plain).map(drop)
 }
 
 /// What of the expected `log` holds.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use strandline::testing::sim::{Call, Cut, Disk, Image, Order};
 
-use crate::check::{Depth, Expected, check, check_without_owner};
+use crate::check::{Depth, Expected, check, check_with_one_slot, check_without_owner};
 use crate::content::Content;
 use crate::images::cuts;
 use crate::ops::Op;
@@ -142,7 +142,8 @@ pub(crate) fn enumerate(ops: &[Op], plan: Plan, tally: &Tally) {
 pub(crate) fn expected(steps: &[Step], number: u64) -> Expected {
     let step = steps.iter().find(|step| number < step.to).or(steps.last()).expect("a step");
     let before = if number < step.to { &step.before } else { &step.after };
-    Expected { before: Rc::clone(before), after: Rc::clone(&step.after), is_power_cut: true }
+    let (before, after) = (Rc::clone(before), Rc::clone(&step.after));
+    Expected { before, after, is_power_cut: true, removes: step.op.removes() }
 }
 
 /// Why, which image, and what of it was kept.
@@ -219,6 +220,8 @@ fn one(
     let depth = if count.is_multiple_of(plan.full) { Depth::Full } else { Depth::Plain };
     check(image, expected, depth)?;
     check_without_owner(image, expected).map_err(|why| format!("without owner: {why}"))?;
+    check_with_one_slot(image, expected, count as usize)
+        .map_err(|why| format!("newer slot flipped: {why}"))?;
     if count.is_multiple_of(plan.twice) {
         within_recovery(image, expected, 1, (plan, tally))?;
     }
@@ -241,7 +244,8 @@ fn within_recovery(
     appended.map_err(|why| format!("append in recovery: {why}"))?;
     let after = Rc::new(Content::of(&opened.log)?);
     opened.store.close().map_err(|why| format!("close in recovery: {why}"))?;
-    let again = Expected { before: Rc::new(before), after, is_power_cut: true };
+    let removes = expected.removes;
+    let again = Expected { before: Rc::new(before), after, is_power_cut: true, removes };
     for (call, image) in opened.disk.recorded() {
         for cut in cuts(&image, plan.seed ^ call.number, 4) {
             let left = image.cut(&cut);

@@ -49,6 +49,14 @@ pub(crate) const EVERY: [Op; 11] = [
 pub(crate) const RARE: [Op; 6] =
     [Op::Truncate, Op::TruncateAll, Op::StartOver, Op::Import, Op::DeleteAll, Op::Die];
 
+impl Op {
+    /// Whether it takes records away.
+    pub(crate) fn removes(self) -> bool {
+        let removing = [Op::DeleteRecords, Op::DeleteAll, Op::Truncate, Op::TruncateAll];
+        removing.contains(&self) || matches!(self, Op::StartOver | Op::Housekeeping)
+    }
+}
+
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)

@@ -32,6 +32,7 @@ pub(crate) struct World {
 /// One step and what it was like around it.
 #[derive(Clone)]
 pub(crate) struct Step {
+    pub(crate) op: Op,
     /// The number of its first call.
     pub(crate) from: u64,
     /// That of the first call after it.
@@ -46,7 +47,7 @@ pub(crate) fn config() -> LogConfig {
         ("internal.segment.bytes", "700"),
         ("index.interval.bytes", "64"),
         ("segment.index.bytes", "4096"),
-        ("retention.bytes", "1500"),
+        ("retention.bytes", "300"),
         ("file.delete.delay.ms", "0"),
     ];
     LogConfig::from_pairs(pairs).unwrap()
@@ -76,7 +77,7 @@ impl World {
         let mut after = Content::of(&self.log)?;
         // A promise holds, whatever the log remembers of it.
         after.durable = after.durable.max(before.durable.min(after.end));
-        Ok(Step { from, to, before, after: Rc::new(after) })
+        Ok(Step { op, from, to, before, after: Rc::new(after) })
     }
 
     /// Does `op`.

@@ -1,0 +1,102 @@
+//! What must hold of the files themselves.
+
+use strandline::record::Batches;
+use strandline::testing::sim::Image;
+
+const SLOTS: [usize; 2] = [0, 512];
+const SLOT_BYTES: usize = 64;
+const WATERMARK: &str = "events-0/durable.watermark";
+
+/// The slots of the watermark that are valid, newest first: where they lie.
+fn slots(watermark: &[u8]) -> Vec<usize> {
+    let slot = |at: usize| watermark.get(at..at + SLOT_BYTES);
+    let is_valid = |at: &usize| {
+        slot(*at).is_some_and(|slot| {
+            let sum = crc32c::crc32c(&slot[8..]);
+            slot.starts_with(b"SLWM") && slot[4..8] == sum.to_be_bytes()
+        })
+    };
+    let generation = |at: usize| slot(at).map_or(0, |slot| number(&slot[8..16]));
+    let mut valid: Vec<_> = SLOTS.into_iter().filter(is_valid).collect();
+    valid.sort_by_key(|at| std::cmp::Reverse(generation(*at)));
+    valid
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// Schedule "newer slot flipped": the image with one bit of the newer slot flipped, if the other
+/// one is valid too.
+pub(crate) fn without_newer_slot(image: &Image, bit: usize) -> Option<Image> {
+    let watermark = image.read(WATERMARK)?;
+    let [newer, _] = slots(watermark)[..] else { return None };
+    let mut bytes = watermark.to_vec();
+    let bit = bit % (SLOT_BYTES * 8);
+    bytes[newer + bit / 8] ^= 1 << (bit % 8);
+    let mut image = image.clone();
+    image.put(WATERMARK, bytes);
+    Some(image)
+}
+
+/// Kafka's clean marker never stands beside a log that is not clean.
+pub(crate) fn marker_is_true(image: &Image) -> Result<(), String> {
+    if image.read(".kafka_cleanshutdown").is_none() {
+        return Ok(());
+    }
+    let Some(watermark) = image.read(WATERMARK) else { return Ok(()) };
+    let is_clean = |at: &usize| watermark[at + 61] & 1 == 1;
+    match slots(watermark).first() {
+        Some(newest) if !is_clean(newest) => {
+            Err("the clean marker stands beside a log that is not clean".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The `.log` files of an image.
+fn segments(image: &Image) -> impl Iterator<Item = (String, &[u8])> {
+    let is_segment = |path: &String| {
+        let name = path.strip_prefix("events-0/");
+        name.is_some_and(|name| name.ends_with(".log") && !name.contains('/'))
+    };
+    let paths = image.files().into_iter().filter(is_segment);
+    paths.filter_map(|path| image.read(&path).map(|bytes| (path, bytes)))
+}
+
+/// Once a log is in use its segments are whole batches to their ends.
+pub(crate) fn are_whole(image: &Image) -> Result<(), String> {
+    for (path, bytes) in segments(image) {
+        let mut len = 0;
+        for batch in Batches::new(bytes) {
+            len += batch.map_err(|error| format!("{path}: at {len}: {error}"))?.bytes().len();
+        }
+        if len < bytes.len() {
+            return Err(format!("{path}: {} bytes behind its last batch", bytes.len() - len));
+        }
+    }
+    Ok(())
+}
+
+/// I12: what recovery cut off is in quarantine, but for zeros at its end.
+pub(crate) fn cut_bytes_are_kept(
+    before: &Image,
+    after: &Image,
+    appended: usize,
+) -> Result<(), String> {
+    let Some((active, now)) = segments(after).last() else { return Ok(()) };
+    let Some(bytes) = before.read(&active) else { return Ok(()) };
+    let position = now.len().saturating_sub(appended);
+    let cut = bytes.get(position..).unwrap_or_default();
+    let cut = &cut[..cut.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)];
+    if cut.is_empty() {
+        return Ok(());
+    }
+    let base = active.strip_prefix("events-0/").unwrap_or(&active);
+    let kept = format!("events-0/quarantine/{base}.{position}-");
+    let files = after.files().into_iter().filter(|path| path.starts_with(&kept));
+    if files.filter_map(|path| after.read(&path)).any(|kept| kept.starts_with(cut)) {
+        return Ok(());
+    }
+    Err(format!("I12: {} bytes at {position} of {active} are cut and not in quarantine", cut.len()))
+}
