@@ -15,7 +15,7 @@ use crate::files;
 use crate::world::{PRODUCER, START, options};
 
 /// When the machine is up again.
-const LATER: i64 = START + 3_600_000;
+pub(crate) const LATER: i64 = START + 3_600_000;
 
 /// What may be there after a crash.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ impl Expected {
     }
 
     /// What of the expected `found` is.
-    fn recognise(&self, found: Found) -> Result<Recovered, String> {
+    pub(crate) fn recognise(&self, found: Found) -> Result<Recovered, String> {
         let promised = self.promised();
         let of = |content: &Content, promised: i64| {
             content.kept(&found, promised).map(|kept| (content.clone(), kept))

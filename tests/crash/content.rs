@@ -107,6 +107,16 @@ impl Content {
         Ok(Content { start: found.start, end: found.end, durable, batches })
     }
 
+    /// Whether a log that gives out `found` holds all of this, and no more than one batch besides.
+    pub(crate) fn starts(&self, found: &Found) -> Result<(), String> {
+        let batches = found.batches()?;
+        let has_all = batches.get(..self.batches.len()) == Some(&self.batches);
+        if found.start != self.start || !has_all || batches.len() > self.batches.len() + 1 {
+            return Err(format!("not {self} and at most one batch more"));
+        }
+        Ok(())
+    }
+
     /// How many batches of this a log has kept that gives out `found`; an error if it does not hold
     /// a prefix of this, or not everything below `durable`.
     pub(crate) fn kept(&self, found: &Found, durable: i64) -> Result<usize, String> {

@@ -94,10 +94,10 @@ impl Tally {
 }
 
 /// The steps of a run, and what the disk held before each call that changed something.
-type Run = (Vec<Step>, Vec<(Call, Image)>);
+pub(crate) type Run = (Vec<Step>, Vec<(Call, Image)>);
 
 /// Runs `ops` once on a new disk, and gives all its steps with the images from before each call.
-fn run(ops: &[Op], plan: Plan) -> Result<Run, String> {
+pub(crate) fn run(ops: &[Op], plan: Plan) -> Result<Run, String> {
     let mut world = World::new(Disk::new(plan.order, plan.seed))?;
     let mut content = Rc::new(Content::of(&world.log)?);
     let mut steps = Vec::new();

@@ -117,6 +117,15 @@ impl World {
         }
     }
 
+    /// Does `op` once more, at the same time, after it failed: if the store could not be closed or
+    /// opened that means to open it.
+    pub(crate) fn again(&mut self, op: Op) -> strandline::Result<()> {
+        if !matches!(op, Op::Reopen | Op::Die) {
+            return self.act(op);
+        }
+        self.open()
+    }
+
     fn open(&mut self) -> strandline::Result<()> {
         let store = sim::open(&self.disk, options(&self.clock))?;
         self.log = store.log("events", 0)?;

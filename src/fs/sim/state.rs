@@ -62,6 +62,13 @@ pub struct Call {
     pub(super) name: String,
 }
 
+impl Call {
+    /// Whether it is a sync, of a file or a directory.
+    pub fn is_sync(&self) -> bool {
+        self.what.starts_with("sync")
+    }
+}
+
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "call {} ({} {})", self.number, self.what, self.name)
@@ -138,16 +145,8 @@ impl State {
     }
 
     fn write_back_fails(&mut self) {
-        for node in 0..self.image.inodes.len() {
-            let Inode::File(pages) = self.image.inode(node) else { continue };
-            if !pages.is_pending() {
-                continue;
-            }
-            pages.lose();
-            if self.openers.contains_key(&node) {
-                self.image.untold.push(node);
-            }
-        }
+        let lost = self.image.lose_pages();
+        self.image.untold.extend(lost.into_iter().filter(|node| self.openers.contains_key(node)));
     }
 
     /// Takes a descriptor of `node`.
@@ -297,6 +296,24 @@ impl Image {
         for change in settled {
             self.settle(&change);
         }
+    }
+
+    /// Write-back fails for everything that is on its way, while nobody has it open to be told.
+    pub fn write_back_fails(&mut self) {
+        self.lose_pages();
+    }
+
+    fn lose_pages(&mut self) -> Vec<Node> {
+        let is_pending = |node: &Node| {
+            matches!(&*self.inodes[*node], Inode::File(pages) if pages.is_pending())
+        };
+        let lost: Vec<_> = (0..self.inodes.len()).filter(is_pending).collect();
+        for &node in &lost {
+            if let Inode::File(pages) = self.inode(node) {
+                pages.lose();
+            }
+        }
+        lost
     }
 
     /// A number that differs where names or bytes as calls see them do.
