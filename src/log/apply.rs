@@ -26,6 +26,11 @@ pub(super) fn apply(log: &Opened, plan: &mut Plan) -> Result<Writer> {
         return Err(Error::GapNotAccepted { from, to });
     }
     let opening = log.context.store.gate.pass()?;
+    let may_be_unwritten = !plan.clean && log.ledger().proved && !log.context.store.booted_since;
+    if may_be_unwritten {
+        // Before anything is done that it says.
+        log.ledger().write_again()?;
+    }
     // What was announced: both slots lowered before anything goes.
     if let Some(start) = plan.start_over {
         truncate::start_over_slots(&mut log.ledger(), start, plan.epochs.latest())?;
@@ -33,7 +38,6 @@ pub(super) fn apply(log: &Opened, plan: &mut Plan) -> Result<Writer> {
     lower_slots(log, plan)?;
     sweep(log, plan)?;
     cut_tail(log, plan)?;
-    let may_be_unwritten = !plan.clean && log.ledger().proved && !log.context.store.booted_since;
     if may_be_unwritten && !planted::on(Bug::KeptBytesNotRewritten) {
         write_again(log, plan)?;
     }

@@ -275,6 +275,17 @@ impl Ledger {
         Ok(())
     }
 
+    /// Makes durable what the manifest says, as it lies there: a process that died, or a sync that
+    /// failed, may have left it in memory alone. An in-place sync would say nothing of that.
+    pub(super) fn write_again(&self) -> Result<()> {
+        let bytes = self.dir.read_small(MANIFEST, MOST_MANIFEST_BYTES);
+        if let Some(bytes) = bytes.map_err(|e| self.io("read", MANIFEST, e))? {
+            let replaced = self.dir.replace_small(MANIFEST, &bytes);
+            replaced.map_err(|e| self.io("write", MANIFEST, e))?;
+        }
+        Ok(())
+    }
+
     /// Forgets a segment of which no entry is true any more.
     pub(super) fn forget(&mut self, base: Offset) {
         self.view.sealed.remove(&base);

@@ -83,6 +83,15 @@ pub(crate) fn open(disk: Disk) -> Result<Opened, String> {
     Ok(Opened { disk, store, log })
 }
 
+/// Opens the store on a `disk` that takes no changes any more.
+pub(crate) fn open_read_only(disk: Disk) -> Result<Opened, String> {
+    let clock = Clock::manual(LATER);
+    let options = options(&clock).read_only(true);
+    let store = said("open the store", sim::open(&disk, options))?;
+    let log = said("open the log", store.log("events", 0))?;
+    Ok(Opened { disk, store, log })
+}
+
 /// Checks what a crash has left in `image`. The answer is the disk after recovery and one more
 /// append, unclosed, and what it holds.
 pub(crate) fn check(

@@ -115,6 +115,11 @@ impl Disk {
         self.state().most_open = files;
     }
 
+    /// Whether no sync is bound to fail until the machine boots.
+    pub fn can_be_written(&self) -> bool {
+        self.state().image.sticky.is_empty()
+    }
+
     /// How many files and locks are open.
     pub fn open(&self) -> usize {
         self.state().open

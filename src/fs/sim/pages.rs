@@ -38,12 +38,13 @@ impl Pages {
             return;
         }
         let now = Arc::make_mut(&mut self.now);
-        let (before, end) = (now.len(), at + bytes.len());
-        if end > before {
-            now.resize(end, 0);
-            self.lengths.push(end);
-        }
+        let end = at + bytes.len();
+        now.resize(now.len().max(end), 0);
         now[at..end].copy_from_slice(bytes);
+        // A page takes the length with it that the file has by then, be it one that was lost before.
+        if now.len() != self.lengths.last().copied().unwrap_or(self.durable.len()) {
+            self.lengths.push(now.len());
+        }
         self.touch(at, end);
     }
 
