@@ -211,9 +211,9 @@ fn a_sync_that_fails_in_any_of_its_ways_loses_nothing_that_was_promised() {
         for_all(&format!("sync.{fault:?}"), &some_sequences(), |ops, _| {
             let place = |why: String| format!("{why}\n  workload [{}], {fault:?}", in_words(ops));
             let mut runs = 0;
-            for number in errors::struck_by(ops, LAST, fault).map_err(place)? {
-                let place = |why| place(format!("{why}\n  at call {number}"));
-                runs += errors::with_failed_sync(ops, LAST, (number, fault)).map_err(place)?;
+            for call in errors::struck_by(ops, LAST, fault).map_err(place)? {
+                let place = |why| place(format!("{why}\n  at {call}"));
+                runs += errors::with_failed_sync(ops, LAST, (call.number, fault)).map_err(place)?;
             }
             Ok(runs)
         });

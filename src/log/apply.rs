@@ -180,7 +180,11 @@ fn sweep_snapshots(log: &Opened, plan: &Plan) -> Result<()> {
 fn make_active(log: &Opened, plan: &mut Plan, jitter: &mut u64) -> Result<Active> {
     let now = log.context.store.clock.now_ms();
     let limits = log.limits(jitter);
-    let last = plan.segments.last().map(Arc::clone);
+    // One that the manifest vouches for takes nothing more, be what came after it lost.
+    let is_sealed = |last: &Arc<Segment>| {
+        log.ledger().entry(last.base_offset()).is_some() && plan.log_end > last.base_offset()
+    };
+    let last = plan.segments.last().filter(|last| !is_sealed(last)).map(Arc::clone);
     if let Some(last) = last
         && plan.listing.bases.contains(&last.base_offset())
         && plan.log_end == plan.found_end.max(last.base_offset())

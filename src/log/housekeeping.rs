@@ -1,5 +1,7 @@
 //! What a log has to do now and then. When it is done is the store's business.
 
+use std::sync::atomic::Ordering;
+
 use super::group::Failure;
 use super::handle::Log;
 use super::ledger::Mark;
@@ -101,7 +103,12 @@ impl Log {
             let lags = ledger
                 .slot()
                 .is_some_and(|slot| (slot.base_offset, slot.point, slot.durable_end) < reached);
-            if lags && view.durable_end >= view.log_end_offset {
+            // A roll leaves all offsets durable, and not yet the segment that the mark would name,
+            // nor where the one before it leads.
+            let older = view.segments.split_last().map_or(&[][..], |(_, older)| older);
+            let settled = older.iter().all(|segment| ledger.is_sealed(segment.base_offset()))
+                && !opened.directory_changed.load(Ordering::Acquire);
+            if lags && settled && view.durable_end >= view.log_end_offset {
                 ledger.note_durable(mark, now);
             }
             Ok(())

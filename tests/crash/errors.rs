@@ -7,10 +7,10 @@ use strandline::{Durability, Error, Record};
 
 use crate::check::{self, Depth, Expected, check};
 use crate::content::{Content, Found, said};
+use crate::enumerate::{Plan, Run, run};
 use crate::images::{Random, cuts};
 use crate::ops::Op;
 use crate::world::World;
-use crate::enumerate::{Plan, Run, run};
 
 /// What can strike call number `call`: each error, and a write that stops short.
 pub(crate) fn faults(call: u64) -> impl Iterator<Item = Fault> {
@@ -176,10 +176,10 @@ pub(crate) const SYNC_FAULTS: [Fault; 4] = [
 
 /// The calls of `ops` that a failed sync can strike: for one between syncs, any that changes
 /// something.
-pub(crate) fn struck_by(ops: &[Op], plan: Plan, fault: Fault) -> Result<Vec<u64>, String> {
+pub(crate) fn struck_by(ops: &[Op], plan: Plan, fault: Fault) -> Result<Vec<Call>, String> {
     let (_, recorded): Run = run(ops, plan)?;
     let is_struck = |call: &Call| fault == Fault::WriteBack || call.is_sync();
-    Ok(recorded.iter().map(|(call, _)| call).filter(|call| is_struck(call)).map(|call| call.number).collect())
+    Ok(recorded.into_iter().map(|(call, _)| call).filter(is_struck).collect())
 }
 
 /// Runs `ops` with a sync that fails, until somebody notices; then the power fails, the process
@@ -212,8 +212,9 @@ pub(crate) fn with_failed_sync(
             }
         }
     }
+    let words = format!("before: {content}\n  after: {after}");
     let expected = Expected { before: content, after, is_power_cut: true, removes: true };
-    aftermath(&world.disk, &expected, plan)
+    aftermath(&world.disk, &expected, plan).map_err(|why| format!("{why}\n  {words}"))
 }
 
 /// The power fails; or the process dies, another goes on, and then the power fails.
@@ -221,13 +222,15 @@ fn aftermath(disk: &Disk, expected: &Expected, plan: Plan) -> Result<u64, String
     let image = disk.image();
     let mut images = 0;
     for cut in cuts(&image, plan.seed, 2).iter().take(8) {
-        check(&image.cut(cut), expected, Depth::Plain).map_err(|why| format!("power cut: {why}"))?;
+        check(&image.cut(cut), expected, Depth::Plain)
+            .map_err(|why| format!("power cut: {why}"))?;
         images += 1;
     }
     let disk = disk.after_death();
     let dead = |why| format!("process death: {why}");
     let is_broken = !disk.can_be_written();
-    let opened = if is_broken { check::open_read_only(disk.clone()) } else { check::open(disk.clone()) };
+    let opened =
+        if is_broken { check::open_read_only(disk.clone()) } else { check::open(disk.clone()) };
     let opened = opened.map_err(dead)?;
     expected.recognise(Found::in_log(&opened.log)?).map_err(dead)?;
     if is_broken {
@@ -242,12 +245,15 @@ fn aftermath(disk: &Disk, expected: &Expected, plan: Plan) -> Result<u64, String
         is_typed(&error)?;
         return Ok(images);
     }
-    let after = Expected { before: Rc::clone(&content), after: content, is_power_cut: true, removes: true };
+    let after =
+        Expected { before: Rc::clone(&content), after: content, is_power_cut: true, removes: true };
     let image = disk.image();
     for cut in cuts(&image, plan.seed, 2).iter().take(8) {
         let left = image.cut(cut);
-        check(&left, &after, Depth::Plain)
-            .map_err(|why| format!("process death, an append, power cut: {why}"))?;
+        check(&left, &after, Depth::Plain).map_err(|why| {
+            let found = check::describe(&left);
+            format!("process death, an append, power cut: {why}\n  found: {found}")
+        })?;
         images += 1;
     }
     Ok(images)
@@ -255,7 +261,11 @@ fn aftermath(disk: &Disk, expected: &Expected, plan: Plan) -> Result<u64, String
 
 /// The process dies, what it wrote is lost on its way without anybody being told, another process
 /// goes on, and then the power fails.
-pub(crate) fn with_lost_pages(image: &Image, expected: &Expected, plan: Plan) -> Result<u64, String> {
+pub(crate) fn with_lost_pages(
+    image: &Image,
+    expected: &Expected,
+    plan: Plan,
+) -> Result<u64, String> {
     let mut image = image.clone();
     image.write_back_fails();
     let death = Expected { is_power_cut: true, ..expected.clone() };

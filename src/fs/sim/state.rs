@@ -304,9 +304,8 @@ impl Image {
     }
 
     fn lose_pages(&mut self) -> Vec<Node> {
-        let is_pending = |node: &Node| {
-            matches!(&*self.inodes[*node], Inode::File(pages) if pages.is_pending())
-        };
+        let is_pending =
+            |node: &Node| matches!(&*self.inodes[*node], Inode::File(pages) if pages.is_pending());
         let lost: Vec<_> = (0..self.inodes.len()).filter(is_pending).collect();
         for &node in &lost {
             if let Inode::File(pages) = self.inode(node) {
