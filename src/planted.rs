@@ -32,7 +32,8 @@ pub(crate) enum Bug {
     CutWithoutQuarantine,
     /// An I/O error while scanning is taken for a bad batch.
     IoErrorTakenForBadBatch,
-    /// An index is believed without its checksum.
+    /// A transaction index is believed without its checksum. (Of the other two each entry is
+    /// compared with the batch that it names as well.)
     IndexBelieved,
     /// *Clean* is left on at the first write.
     CleanLeftOn,

@@ -130,14 +130,17 @@ impl Writer {
     ) -> Result<()> {
         let segments = log.published.view().segments;
         let Some(first_kept) = segments.get(doomed.len()) else { return Ok(()) };
-        if planted::on(Bug::SegmentsGoBeforeLogStart) {
+        let too_early = planted::on(Bug::SegmentsGoBeforeLogStart);
+        if too_early {
             self.doom_all(log, doomed, now)?;
         }
         self.raise_log_start(log, first_kept.base_offset())?;
         let kept = segments[doomed.len()..].to_vec();
         drop(segments);
         self.publish_segments(log, |shown| *shown = kept);
-        self.doom_all(log, doomed, now)?;
+        if !too_early {
+            self.doom_all(log, doomed, now)?;
+        }
         self.remove_due(log, now);
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::fs::Access;
 use crate::index::{
     AbortedTxn, OFFSET_ENTRY_LEN, OffsetEntry, TIME_ENTRY_LEN, TXN_ENTRY_LEN, TimeEntry, txn_index,
 };
+use crate::planted::{self, Bug};
 use crate::record::Offset;
 use crate::wire::crc32c;
 
@@ -127,7 +128,10 @@ impl Segment {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(None),
             Err(error) => return Err(Error::io("read", self.path(Part::TxnIndex), error)),
         };
-        if bytes.len() != expected.bytes as usize || crc32c::checksum(&bytes) != expected.crc {
+        let fits = bytes.len() == expected.bytes as usize
+            && crc32c::checksum(&bytes) == expected.crc
+            || planted::on(Bug::IndexBelieved);
+        if !fits {
             return Ok(None);
         }
         Ok(txn_index::entries(&bytes).collect::<std::result::Result<_, _>>().ok())
