@@ -264,13 +264,18 @@ fn unsafe_code_is_where_a_file_is_mapped() {
 }
 
 #[test]
-fn each_planted_bug_is_asked_for_at_one_place() {
+fn each_planted_bug_is_asked_for_at_one_place_and_has_a_test() {
     let sources = library();
     let (declared, engine): (Vec<_>, Vec<_>) =
         sources.iter().partition(|source| source.path == PLANTED);
     let bugs = variants(&declared[0].code);
     assert!(bugs.len() >= 24, "{bugs:?}");
     assert_eq!(misplaced(&bugs, &engine), [""; 0]);
+    let tests = Source::all_in(&["tests"]);
+    let tables = tests.iter().find(|source| source.path == "tests/planted.rs").unwrap();
+    let times = |bug: &str| tables.text.matches(&format!("\"{bug}\"")).count();
+    let untold: Vec<_> = bugs.iter().filter(|bug| times(bug) != 1).collect();
+    assert!(untold.is_empty(), "not once in the tables of {}: {untold:?}", tables.path);
     let asks = "planted::on(Bug::";
     let asked: usize = engine.iter().map(|source| finds(&source.shipped, asks).count()).sum();
     assert_eq!(asked, bugs.len(), "a bug is asked for as `planted::on(Bug::..)`, and no other way");

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::context::{Context, Gate, KafkaSays, Signal, Surroundings};
+use super::group::Failure;
 use super::handle::Log as Handle;
 use super::opened::Opened;
 use super::writer::{Job, Placed, Writer, headers_of};
@@ -255,6 +256,17 @@ impl Log {
             };
             Ok(writer.producers.in_order().into_iter().map(state).collect())
         })
+    }
+
+    /// Returns once all below `end` is durable, as a `Synced` append does; `sync` stands for the
+    /// log's own sync, and says how far it reached or what is final.
+    pub fn reach_by(&self, end: i64, sync: impl Fn() -> Result<i64>) -> Result<()> {
+        self.handle.opened()?.group.reach(end, || sync().map_err(Failure::Final))
+    }
+
+    /// How far appends are acknowledged as durable.
+    pub fn acknowledged_end(&self) -> Result<i64> {
+        Ok(self.handle.opened()?.group.durable_end())
     }
 
     /// Closes it as a clean stop does.

@@ -1,0 +1,79 @@
+//! The tests notice what an engine like this one gets wrong: for each bug that can be planted
+//! (`src/planted.rs`) there is a test that goes red once it is on.
+//!
+//! Everything that catches is a module of this one binary, which starts itself again for each bug,
+//! with `STRANDLINE_PLANTED` set and the catching test's name as its filter. So no other binary has
+//! to be found, or could be an old one; and the same tests, run here as any others, show that they
+//! are green without a bug.
+
+#[path = "planted/scenes.rs"]
+mod scenes;
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Each bug, and the test in this binary that notices it.
+const CATCHERS: &[(&str, &str)] = &[
+    ("WokenBeforeSync", "scenes::nothing_is_durable_while_the_sync_is_under_way"),
+    ("SyncErrorDropped", "scenes::a_failed_sync_makes_nothing_durable"),
+    ("OneSlotOnly", "scenes::a_close_stands_in_both_slots"),
+    ("TornTailStays", "scenes::a_torn_tail_is_cut_off"),
+    ("CutWithoutQuarantine", "scenes::a_torn_tail_is_kept_in_quarantine"),
+    ("IndexBelieved", "scenes::a_rotten_transaction_index_shows_nothing_that_was_aborted"),
+    ("CleanLeftOn", "scenes::a_loss_after_a_clean_opening_raises_the_epoch"),
+    ("CrcNotChecked", "scenes::a_batch_that_fails_its_checksum_ends_the_log"),
+    ("ContinuityNotChecked", "scenes::a_batch_from_elsewhere_ends_the_log"),
+    ("EpochNotRaised", "scenes::a_kill_raises_the_epoch"),
+    ("OpeningNotCompared", "scenes::what_somebody_else_wrote_stays"),
+    ("LockUnlinked", "scenes::the_lock_file_outlives_the_store"),
+];
+
+/// These show only when power fails or a call does: they wait for the simulated disk.
+const WAIT_FOR_THE_SIMULATED_DISK: &[&str] = &[
+    "RollWithoutDirectorySync",
+    "DataNotSynced",
+    "SecondSyncCounts",
+    "MarkBeforeSync",
+    "SealedBeforeSync",
+    "IoErrorTakenForBadBatch",
+    "MarkerRemovalNotSynced",
+    "SmallFileNotSynced",
+    "SegmentsGoBeforeLogStart",
+    "BytesCutBeforeCut",
+    "ShortWriteStays",
+    "KeptBytesNotRewritten",
+];
+
+/// Runs one test of this binary with a bug on; says whether it ran and failed.
+fn is_noticed(bug: &str, test: &str) -> bool {
+    let child = Command::new(std::env::current_exe().expect("this test"))
+        .args([test, "--exact", "--test-threads=1"])
+        .env("STRANDLINE_PLANTED", bug)
+        .env("RUST_BACKTRACE", "0")
+        .stderr(Stdio::null())
+        .output()
+        .expect("a child");
+    let said = String::from_utf8_lossy(&child.stdout);
+    !child.status.success() && said.contains(&format!("test {test} ... FAILED"))
+}
+
+#[test]
+fn every_planted_bug_is_noticed() {
+    let started = Instant::now();
+    let unnoticed: Vec<_> = CATCHERS.iter().filter(|(bug, test)| !is_noticed(bug, test)).collect();
+    println!(
+        "layer=planted runs={} waiting={} failures={} seconds={:.1}",
+        CATCHERS.len(),
+        WAIT_FOR_THE_SIMULATED_DISK.len(),
+        unnoticed.len(),
+        started.elapsed().as_secs_f64(),
+    );
+    assert!(unnoticed.is_empty(), "green with the bug on: {unnoticed:?}");
+}
+
+#[test]
+fn a_bug_that_nobody_planted_is_not_noticed() {
+    let (bug, test) = CATCHERS[0];
+    assert!(!is_noticed("NoSuchBug", test), "{test} is red without a bug");
+    assert!(!is_noticed(bug, "scenes::no_such_test"));
+}
