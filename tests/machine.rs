@@ -1,176 +1,55 @@
-//! A process that appends is killed at any moment, again and again: nothing that was acknowledged
-//! is lost, nothing is invented, and no damage is reported.
+//! Real machines: processes that are killed, system calls that fail, disks that are full, limits,
+//! and two processes at once. Whatever happens, nothing that was acknowledged is lost, nothing is
+//! invented, and no damage is reported.
 //!
-//! The child is this very test binary, started with `STRANDLINE_CHILD` set. It tells each
-//! acknowledgement through a pipe; the parent kills it after some number of them, reads what is
-//! still in the pipe, opens the store and looks. `STRANDLINE_KILLS` says how many rounds there are.
+//! Each loop prints `layer=<name> runs=<n> distinct=<n> failures=0 seconds=<s>`, or
+//! `layer=<name> skipped: <why>` where it cannot run. What is killed and starved is this very test
+//! binary, started again with `STRANDLINE_CHILD` set: see [`run`].
+//!
+//! | variable | makes longer |
+//! |---|---|
+//! | `STRANDLINE_KILLS=<n>` | the kill loop at random |
+//! | `STRANDLINE_SWEEP=1` | the error sweeps: every call with every error, once and from then on |
+//! | `STRANDLINE_RACES=<n>` | the race of openers |
+//! | `STRANDLINE_POWER_CUTS=<n>` | the power cuts, for each file system |
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+#[path = "machine/calls.rs"]
+mod calls;
+#[path = "machine/full.rs"]
+mod full;
+#[path = "machine/kill.rs"]
+mod kill;
+#[path = "machine/life.rs"]
+mod life;
+#[path = "machine/limits.rs"]
+mod limits;
+#[path = "machine/power.rs"]
+mod power;
+#[path = "machine/race.rs"]
+mod race;
+#[path = "machine/run.rs"]
+mod run;
+#[path = "machine/story.rs"]
+mod story;
+#[path = "machine/sweep.rs"]
+mod sweep;
 
-use strandline::{Batch, Durability, FetchOptions, Log, LogConfig, Record, Store, TopicOptions};
-
-const CHILD: &str = "STRANDLINE_CHILD";
-const THREADS: u64 = 4;
-/// Rounds in a plain `cargo test`; `just kill-long` runs more.
-const ROUNDS: u64 = 300;
-
-/// Numbers that look random and come from a seed.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-}
-
-fn open(path: &Path) -> (Store, Log) {
-    let store = Store::options().open(path).expect("the store opens");
-    let topic = store.topic("events").unwrap_or_else(|_| {
-        // Small segments, so that rolls and seals are killed too.
-        let config = LogConfig::new().segment_bytes(64 << 10).index_interval_bytes(1024);
-        let options = TopicOptions::new().partitions(1).config(config);
-        store.create_topic("events", options).expect("the topic is made")
-    });
-    let log = topic.partition(0).expect("the log");
-    (store, log)
-}
-
-/// What the record with this number of this thread and round holds.
-fn value(round: u64, thread: u64, number: u64) -> String {
-    let filler = "x".repeat((number * 37 % 900) as usize);
-    format!("{round}/{thread}/{number}/{filler}")
-}
-
-/// Appends from four threads until it is killed, and says what was acknowledged.
-fn child(path: &Path, round: u64) {
-    let (_store, log) = open(path);
-    std::thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let log = log.clone();
-            scope.spawn(move || append_for_ever(&log, round, thread));
-        }
-    });
-}
-
-fn append_for_ever(log: &Log, round: u64, thread: u64) {
-    let mut dice = Dice(round * 31 + thread);
-    let mut number = 0;
-    loop {
-        let count = 1 + dice.below(5);
-        let values: Vec<_> = (number..number + count).map(|n| value(round, thread, n)).collect();
-        let durability = match dice.below(3) {
-            0 => Durability::Synced,
-            _ => Durability::Written,
-        };
-        let batch = Batch::of(values.iter().map(|value| Record::new().value(value)));
-        let appended = log.append(batch, durability).expect("an append");
-        number += count;
-        let line = format!("{} {} {thread} {}\n", appended.base_offset, count, number - count);
-        // One write for a line, so that lines of threads do not mix; nobody listens any more once
-        // the parent is done.
-        if std::io::stdout().lock().write_all(line.as_bytes()).is_err() {
-            return;
-        }
-    }
-}
-
-fn start(path: &Path, round: u64) -> Child {
-    Command::new(std::env::current_exe().expect("this test"))
-        .args(["child_of_the_kill_loop", "--exact", "--nocapture", "--ignored", "--test-threads=1"])
-        .env(CHILD, format!("{round} {}", path.display()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("a child")
-}
-
-/// Not a test: what the kill loop starts and kills.
+/// Not a test: what the loops start, starve and kill.
 #[test]
-#[ignore = "the kill loop starts it"]
-fn child_of_the_kill_loop() {
-    if let Ok(told) = std::env::var(CHILD) {
-        let (round, path) = told.split_once(' ').expect("a round and a path");
-        child(Path::new(path), round.parse().expect("a number"));
+#[ignore = "the loops start it"]
+fn child() {
+    let Ok(told) = std::env::var(run::CHILD) else { return };
+    // The test harness has begun a line.
+    println!();
+    let words: Vec<&str> = told.split('\n').collect();
+    match words[..] {
+        ["kill", path, round] => kill::child(path.as_ref(), round.parse().unwrap()),
+        ["life", path, fault, mapped] => life::live(path.as_ref(), fault, mapped == "mapped"),
+        ["look", path, fault, story] => life::look(path.as_ref(), fault, story),
+        ["limit", path, which] => limits::child(path.as_ref(), which),
+        ["cuts", path, kind, count] => power::cuts(path.as_ref(), kind, count.parse().unwrap()),
+        ["race", path] => race::opener(path.as_ref()),
+        ["full", path, told] => full::fill(path.as_ref(), told),
+        _ => panic!("no such child: {told:?}"),
     }
-}
-
-/// An acknowledgement: the first offset, how many records, and whose.
-fn parse(line: &str) -> Option<(i64, u64, u64, u64)> {
-    let mut words = line.split(' ').map(str::parse::<u64>);
-    let mut word = || words.next()?.ok();
-    Some((word()? as i64, word()?, word()?, word()?))
-}
-
-#[test]
-fn no_acknowledged_record_is_lost_by_a_kill() {
-    let rounds = std::env::var("STRANDLINE_KILLS").ok().and_then(|n| n.parse().ok());
-    let rounds = rounds.unwrap_or(ROUNDS);
-    let dir = tempfile::tempdir().expect("a directory");
-    let path = dir.path().join("store");
-    let mut dice = Dice(0x5d1f_9c02);
-    // Everything that was ever acknowledged: by offset.
-    let mut acknowledged: BTreeMap<i64, String> = BTreeMap::new();
-    let mut checked_to = 0;
-    for round in 0..rounds {
-        let mut process = start(&path, round);
-        let mut lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
-        let patience = dice.below(60);
-        let mut acks = 0;
-        while let Some(Ok(line)) = lines.next() {
-            if let Some((base, count, thread, number)) = parse(&line) {
-                for n in 0..count {
-                    let text = value(round, thread, number + n);
-                    let before = acknowledged.insert(base + n as i64, text);
-                    assert_eq!(before, None, "round {round}: offset {base} was given twice");
-                }
-                acks += 1;
-            }
-            if acks == patience {
-                process.kill().expect("a kill");
-            }
-        }
-        process.wait().expect("an end");
-        // Old rounds were checked before; the last one of all looks at everything again.
-        let from = if round + 1 == rounds { 0 } else { checked_to };
-        checked_to = check(&path, round, from, &acknowledged);
-    }
-    println!("layer=kill runs={rounds} distinct={} failures=0", acknowledged.len());
-}
-
-/// Looks at all records from `from` on; returns where the log ends.
-fn check(path: &Path, round: u64, from: i64, acknowledged: &BTreeMap<i64, String>) -> i64 {
-    let (store, log) = open(path);
-    let end = log.log_end_offset().expect("the end");
-    let last = acknowledged.last_key_value().map_or(-1, |(offset, _)| *offset);
-    assert!(end > last, "round {round}: ends at {end}, {last} was acknowledged");
-    let (mut at, mut expected) = (from, from);
-    while at < end {
-        let fetched = log.fetch(at, FetchOptions::new()).expect("no damage");
-        for record in fetched.records() {
-            let record = record.expect("no damage");
-            let offset = record.offset();
-            assert_eq!(offset, expected, "round {round}: offsets are dense");
-            expected += 1;
-            let found = std::str::from_utf8(record.value().expect("a value")).expect("text");
-            if let Some(wanted) = acknowledged.get(&offset) {
-                assert_eq!(found, wanted, "round {round}: offset {offset}");
-            } else {
-                let mut parts = found.split('/').map(str::parse);
-                let mut part = || parts.next().expect("a part").expect("a number");
-                let (of_round, thread, number) = (part(), part(), part());
-                assert_eq!(found, value(of_round, thread, number), "round {round}: {offset}");
-            }
-        }
-        at = fetched.next_offset();
-    }
-    assert_eq!(expected, end, "round {round}: nothing is missing below the end");
-    if round.is_multiple_of(7) {
-        store.close().expect("a clean close");
-    }
-    end
 }
