@@ -127,7 +127,7 @@ fn cut_tail(log: &Opened, plan: &Plan) -> Result<()> {
         }
         let path = || segment.path(Part::Log);
         file.truncate(position).map_err(|e| Error::io("cut", path(), e))?;
-        file.sync().map_err(|e| Error::io("sync", path(), e))?;
+        log.sync_log(segment)?;
     }
     Ok(())
 }
@@ -227,16 +227,14 @@ fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
     if !was_proved {
         // What somebody else wrote is made ours: durable first.
         for segment in &plan.segments {
-            let synced = segment.log_file()?.sync();
-            synced.map_err(|e| Error::io("sync", segment.path(Part::Log), e))?;
+            log.sync_log(segment)?;
         }
     }
     for &base in &plan.missing {
         ledger.forget(base);
     }
     if let (Some(cut), Some(last)) = (plan.cut, plan.segments.last()) {
-        let synced = last.log_file()?.sync();
-        synced.map_err(|e| Error::io("sync", last.path(Part::Log), e))?;
+        log.sync_log(last)?;
         truncate::raise_slots(&mut ledger, Mark { tip: tip_of(last), durable_end: cut })?;
     }
     if ledger.owes_replacing() {

@@ -140,6 +140,15 @@ impl Opened {
         self.published.publish(|view| view.ended = true);
     }
 
+    /// Syncs the `.log` of a segment. A failure poisons: what a second one said would not be true.
+    pub(super) fn sync_log(&self, segment: &Segment) -> Result<()> {
+        segment.log_file()?.sync().map_err(|error| {
+            let error = Error::io("sync", segment.path(Part::Log), error);
+            self.poison(&error);
+            error
+        })
+    }
+
     /// The first offset that a reader may not see. A poisoned log reads up to its durable end.
     pub(super) fn readable_end(&self, view: &View, isolation: Isolation) -> Offset {
         let bound = view.bound(isolation);

@@ -8,7 +8,7 @@ use super::leader_epoch_file;
 use super::leader_epochs::LeaderEpochs;
 use super::ledger::Ledger;
 use super::listing::Listing;
-use super::manifest::{Entry, SegmentEntry};
+use super::manifest::{Change, Entry, SegmentEntry};
 use super::opened::Tip;
 use super::producers::Producers;
 use super::replay::producers_at;
@@ -53,7 +53,7 @@ pub(super) struct Plan {
     pub(super) missing: Vec<Offset>,
     /// Damage that was found below the mark, in segments that were scanned.
     pub(super) damage: Vec<(Offset, u64, Cause)>,
-    /// The cut that is to be carried out.
+    /// The cut that is to be carried out; where the log is to start over, if `starts_over`.
     pub(super) cut: Option<Offset>,
     /// Where the log is to start over, without anything that is there.
     pub(super) start_over: Option<Offset>,
@@ -91,7 +91,12 @@ impl Plan {
     pub(super) fn make(context: &Context, shared: &Shared) -> Result<(Plan, Ledger)> {
         let ledger = Ledger::load(context)?;
         let listing = Listing::read(&context.dir)?;
-        let (cut, start_over) = announced(&ledger);
+        let open = ledger.open_changes().iter().filter(|_| ledger.proved);
+        let start_over = open.clone().find_map(Change::start_over);
+        let cut = open.flat_map(|change| &change.entries).find_map(|entry| match entry {
+            Entry::Cut { point, .. } if start_over.is_none() => Some(*point),
+            _ => None,
+        });
         let plan = Plan {
             segments: Vec::new(),
             log_start: 0,
@@ -116,8 +121,12 @@ impl Plan {
         };
         let mut planner = Planner { context, shared, ledger: &ledger, plan };
         planner.read_epochs()?;
-        planner.find_log_start();
-        planner.find_segments()?;
+        if let Some(start) = start_over {
+            planner.start_over(start);
+        } else {
+            planner.find_log_start();
+            planner.find_segments()?;
+        }
         planner.find_end()?;
         let plan = planner.plan;
         Ok((plan, ledger))
@@ -138,21 +147,6 @@ impl Plan {
             ended: false,
         }
     }
-}
-
-/// What was announced and may not have been carried out: a cut, or a start over.
-fn announced(ledger: &Ledger) -> (Option<Offset>, Option<Offset>) {
-    let (mut cut, mut start_over) = (None, None);
-    for change in ledger.open_changes().iter().filter(|_| ledger.proved) {
-        for entry in &change.entries {
-            match entry {
-                Entry::Cut { point, .. } => cut = Some(*point),
-                Entry::LogStart(start) => start_over = Some(*start),
-                _ => {}
-            }
-        }
-    }
-    (cut.filter(|_| start_over.is_none()), start_over)
 }
 
 const EMPTY_TIP: Tip = Tip { base_offset: 0, bytes: 0, last_batch: None };
@@ -195,6 +189,16 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// All that is there is to go, and the log is empty at `start`.
+    fn start_over(&mut self, start: Offset) {
+        let plan = &mut self.plan;
+        plan.dead = std::mem::take(&mut plan.listing.bases).into_iter().collect();
+        (plan.log_start, plan.found_end) = (start, start);
+        plan.epochs.clear();
+        plan.owes_epochs = true;
+        plan.producers = Some(Producers::new(start));
+    }
+
     fn find_log_start(&mut self) {
         let first = self.plan.listing.bases.first().copied();
         // A sealed segment that is missing in front is missing data, and no new start.
@@ -210,10 +214,6 @@ impl Planner<'_> {
     /// before the mark as they lie, the others by scanning them.
     fn find_segments(&mut self) -> Result<()> {
         let mut bases: Vec<_> = self.plan.listing.bases.iter().copied().collect();
-        if let Some(start) = self.plan.start_over {
-            self.start_over(start);
-            return Ok(());
-        }
         if let Some(cut) = self.plan.cut {
             // Seen as if carried out: what begins behind the cut is gone.
             bases.retain(|&base| base <= cut);
@@ -234,15 +234,6 @@ impl Planner<'_> {
             return self.take_closed(bases[unsealed]);
         }
         self.scan_from(&bases, unsealed)
-    }
-
-    /// Nothing that is there belongs to the log.
-    fn start_over(&mut self, start: Offset) {
-        let plan = &mut self.plan;
-        plan.dead = std::mem::take(&mut plan.listing.bases).into_iter().collect();
-        plan.found_end = start;
-        plan.producers = Some(Producers::new(start));
-        plan.owes_epochs = true;
     }
 
     /// The first segment that has to be looked through. Before the mark's none has to; one that is

@@ -1,4 +1,4 @@
-//! What a crash in the middle of making or deleting a topic leaves, and what becomes of it.
+//! What a crash or an error in the middle of a change leaves, and what becomes of it.
 
 use std::path::Path;
 
@@ -127,4 +127,54 @@ fn a_directory_that_was_to_be_deleted_is_queued_again_and_waits_for_the_first_wr
     assert!(path.join(HALF_MADE).exists());
     store.run_housekeeping(late + 10_000).unwrap();
     assert!(!path.join(HALF_MADE).exists());
+}
+
+#[test]
+fn a_start_over_that_failed_half_way_is_finished_by_the_next_opening() {
+    type Block = fn(&Path) -> std::io::Result<()>;
+    let hide: Block = |dir| std::fs::rename(dir.join("durable.watermark"), dir.join("aside"));
+    let show: Block = |dir| std::fs::rename(dir.join("aside"), dir.join("durable.watermark"));
+    let blocks: [(Block, Block); 3] = [
+        (hide, show),
+        (
+            |dir| std::fs::create_dir(dir.join("leader-epoch-checkpoint.tmp")),
+            |dir| std::fs::remove_dir(dir.join("leader-epoch-checkpoint.tmp")),
+        ),
+        // The last step: the new segment is there already.
+        (
+            |dir| std::fs::create_dir(dir.join("segments.manifest.tmp")),
+            |dir| std::fs::remove_dir(dir.join("segments.manifest.tmp")),
+        ),
+    ];
+    for (block, unblock) in blocks {
+        // Behind all that is there, between, and before it.
+        for start in [100, 3, 1] {
+            let (_dir, path) = place();
+            let store = open(&path);
+            let log =
+                store.create_topic("events", TopicOptions::new()).unwrap().partition(0).unwrap();
+            append(&log, "one");
+            append(&log, "two");
+            log.roll().unwrap();
+            append(&log, "three");
+            append(&log, "four");
+            log.delete_records(Some(2)).unwrap();
+            assert_eq!(log.enforce_retention().unwrap(), 1);
+            let partition = path.join("events-0");
+            block(&partition).unwrap();
+            log.start_over_at(start).unwrap_err();
+            unblock(&partition).unwrap();
+            drop((log, store));
+            for values_after in [vec!["five"], vec!["five", "six"]] {
+                let store = open(&path);
+                let log = store.log("events", 0).unwrap();
+                assert_eq!(log.log_start_offset().unwrap(), start);
+                let next = append(&log, values_after.last().unwrap());
+                assert_eq!(next, start + values_after.len() as i64 - 1);
+                assert_eq!(values(&log), values_after, "from {start}");
+                assert!(log.gap().unwrap().is_none());
+                store.close().unwrap();
+            }
+        }
+    }
 }

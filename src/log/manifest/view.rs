@@ -150,6 +150,14 @@ impl Change {
         let is_open = |entry: &Entry| matches!(entry, Entry::Cut { .. } | Entry::Removed { .. });
         self.entries.iter().any(is_open)
     }
+
+    /// Where the log starts over, if that is what it does ([`super::start_over`]).
+    pub(crate) fn start_over(&self) -> Option<Offset> {
+        match self.entries[..] {
+            [Entry::LogStart(start), Entry::Cut { point: 0, .. }] => Some(start),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
