@@ -44,7 +44,7 @@ fn child() {
     let words: Vec<&str> = told.split('\n').collect();
     match words[..] {
         ["kill", path, round] => kill::child(path.as_ref(), round.parse().unwrap()),
-        ["life", path, fault, mapped] => life::live(path.as_ref(), fault, mapped == "mapped"),
+        ["life", path, fault, variant] => life::live(path.as_ref(), fault, variant),
         ["look", path, fault, story] => life::look(path.as_ref(), fault, story),
         ["limit", path, which] => limits::child(path.as_ref(), which),
         ["cuts", path, kind, count] => power::cuts(path.as_ref(), kind, count.parse().unwrap()),

@@ -50,6 +50,7 @@ struct GaveUp;
 struct Actor<'a> {
     path: &'a Path,
     options: StoreOptions,
+    starts_over: bool,
     clock: Clock,
     now: i64,
     fault: Option<Fault>,
@@ -77,13 +78,20 @@ pub(crate) fn events(store: &Store) -> Result<Log> {
     }
 }
 
+/// The variants of the script: indexes that are mapped; or zeros ahead, and a log that starts over.
+pub(crate) const VARIANTS: [&str; 2] = ["mapped", "ahead"];
+
 /// The whole script.
-pub(crate) fn live(path: &Path, fault: &str, map_indexes: bool) {
+pub(crate) fn live(path: &Path, fault: &str, variant: &str) {
     let clock = Clock::manual(START);
     let options = Store::options().clock(clock.clone()).housekeeping(false);
     let mut actor = Actor {
         path,
-        options: options.map_indexes(map_indexes),
+        options: match variant {
+            "mapped" => options.map_indexes(true),
+            _ => options.zeros_ahead(4096),
+        },
+        starts_over: variant != "mapped",
         clock,
         now: START,
         fault: Fault::parse(fault),
@@ -131,6 +139,14 @@ impl Actor<'_> {
         self.retain()?;
         self.housekeep(400_000)?;
         self.topic_comes_and_goes()?;
+        if self.starts_over {
+            self.start_over(100)?;
+            self.append(3, Durability::Written)?;
+            self.append(3, Durability::Synced)?;
+            self.delete(101)?;
+            let end = self.append(1, Durability::Synced)?;
+            self.truncate(end)?;
+        }
         self.close()?;
         self.open()?;
         self.append(2, Durability::Synced)?;
@@ -237,6 +253,15 @@ impl Actor<'_> {
             actor.tell(&format!("truncate {target}"));
             actor.log().truncate_to(target)?;
             actor.tell(&format!("truncated {target}"));
+            Ok(())
+        })
+    }
+
+    fn start_over(&mut self, start: i64) -> std::result::Result<(), GaveUp> {
+        self.attempt("start over", |actor| {
+            actor.tell(&format!("start-over {start}"));
+            actor.log().start_over_at(start)?;
+            actor.tell(&format!("started-over {start}"));
             Ok(())
         })
     }

@@ -86,12 +86,14 @@ impl Story {
             "appended" => self.appended(number(1)),
             "refused" => drop(self.take_appended()),
             "truncate" => {
-                let dropped = self.sure.split_off(&number(1));
-                for (at, value) in dropped {
-                    self.unsure.insert(value, Bound { at: Some(at), below: i64::MAX });
-                }
+                self.doubt(number(1));
                 self.begun = Some(Begun::Truncate(number(1)));
             }
+            "start-over" => {
+                self.doubt(0);
+                self.start.1 = self.start.1.max(number(1));
+            }
+            "started-over" => *self = Story { start: (number(1), number(1)), ..Story::default() },
             "truncated" => {
                 let Some(Begun::Truncate(to)) = self.begun.take() else { panic!("{line}") };
                 self.unsure.retain(|_, bound| bound.at.is_none_or(|at| at < to));
@@ -102,6 +104,13 @@ impl Story {
             "delete" => self.start.1 = self.start.1.max(number(1)),
             "deleted" => self.start = (number(1), number(1)),
             _ => {}
+        }
+    }
+
+    /// What is sure from an offset on is so no more.
+    fn doubt(&mut self, from: i64) {
+        for (at, value) in self.sure.split_off(&from) {
+            self.unsure.insert(value, Bound { at: Some(at), below: i64::MAX });
         }
     }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use strandline::{Batch, Durability, Record};
 
 use crate::calls::{self, CHANGING, ERRORS, Fault};
-use crate::life::{events, options};
+use crate::life::{VARIANTS, events, options};
 use crate::run::{self, Layer, assert_well, at_once, output, said, word};
 use crate::story::{Story, values};
 
@@ -70,13 +70,12 @@ fn outcome(path: &Path, lines: &[String]) -> u64 {
 }
 
 /// Lives once with a fault; says which story came of it.
-fn live(fault: &Fault) -> u64 {
+fn live((variant, fault): &(&str, Fault)) -> u64 {
     let dir = run::scratch();
     let path = dir.path().join("store");
-    let mapped = if fault.call == "mmap" { "mapped" } else { "read" };
-    let role = ["life", word(&path), &fault.word(), mapped];
+    let role = ["life", word(&path), &fault.word(), variant];
     let output = output(fault.child(&role));
-    let what = format!("{fault:?}");
+    let what = format!("{variant}: {fault:?}");
     let lines = said(&output.stdout);
     if fault.error.is_some() {
         assert_well(&what, &output);
@@ -95,10 +94,10 @@ fn distinct(outcomes: &[u64]) -> usize {
 }
 
 /// The calls of a life that meets no error.
-fn calls_of_a_life() -> BTreeMap<String, (usize, usize)> {
+fn calls_of_a_life(variant: &str) -> BTreeMap<String, (usize, usize)> {
     let dir = run::scratch();
     let path = dir.path().join("store");
-    calls::count(&["life", word(&path), "none", "mapped"], dir.path())
+    calls::count(&["life", word(&path), "none", variant], dir.path())
 }
 
 #[test]
@@ -107,7 +106,12 @@ fn an_error_of_any_call_loses_nothing_and_is_got_over() {
     if let Some(why) = calls::cannot() {
         return run::skip("error-sweep", why);
     }
-    let faults = faults(&calls_of_a_life(), 101);
+    let faults: Vec<_> = VARIANTS
+        .iter()
+        .flat_map(|variant| {
+            faults(&calls_of_a_life(variant), 199).into_iter().map(move |fault| (*variant, fault))
+        })
+        .collect();
     let outcomes = at_once(&faults, live);
     layer.done(outcomes.len(), distinct(&outcomes));
 }
@@ -120,19 +124,16 @@ fn a_kill_before_any_call_that_changes_something_loses_nothing() {
     }
     // What `openat` makes is there before the next call that changes something.
     let changing: Vec<_> = CHANGING.split(',').filter(|call| *call != "openat").collect();
-    let counted = calls_of_a_life().into_iter();
-    let kills: Vec<Fault> = counted
-        .filter(|(call, _)| changing.contains(&call.as_str()))
-        .flat_map(|(call, (first, behind))| {
-            (first..behind).map(move |nth| Fault {
-                call: call.clone(),
-                nth,
-                error: None,
-                stays: false,
-            })
-        })
-        .step_by(run::number("STRANDLINE_SWEEP", 2))
-        .collect();
+    let mut kills = Vec::new();
+    for variant in VARIANTS {
+        let counted = calls_of_a_life(variant).into_iter();
+        for (call, (first, behind)) in counted.filter(|one| changing.contains(&one.0.as_str())) {
+            for nth in first..behind {
+                kills.push((variant, Fault { call: call.clone(), nth, error: None, stays: false }));
+            }
+        }
+    }
+    let kills: Vec<_> = kills.into_iter().step_by(run::number("STRANDLINE_SWEEP", 5)).collect();
     let outcomes = at_once(&kills, live);
     layer.done(outcomes.len(), distinct(&outcomes));
 }
