@@ -30,9 +30,17 @@ deny:
 bench *ARGS:
     cargo bench {{ARGS}}
 
-# The kill loop, longer than the gate runs it.
+# Kills, longer than the gate: 5,000 at random, and one before every call that changes something.
 kill-long:
-    STRANDLINE_KILLS=5000 cargo test --release --test machine -- --nocapture no_acknowledged
+    STRANDLINE_KILLS=5000 STRANDLINE_SWEEP=1 cargo test --release --test machine -- kill:: a_kill_before
+
+# Every system call with every error, once and from then on; needs strace, takes minutes.
+error-sweep-long:
+    STRANDLINE_SWEEP=1 cargo test --release --test machine -- an_error_of_any_call
+
+# 500 images of a disk whose power fails, for each of ext4 and xfs; needs root.
+power-cut:
+    STRANDLINE_POWER_CUTS=500 cargo test --release --test machine -- a_power_cut
 
 # The model of a log against random operations, longer than the gate runs it.
 model-long:

@@ -46,6 +46,7 @@ fn child() {
         ["kill", path, round] => kill::child(path.as_ref(), round.parse().unwrap()),
         ["life", path, fault, variant] => life::live(path.as_ref(), fault, variant),
         ["look", path, fault, story] => life::look(path.as_ref(), fault, story),
+        ["mend", path, fault, story] => life::mend(path.as_ref(), fault, story),
         ["limit", path, which] => limits::child(path.as_ref(), which),
         ["cuts", path, kind, count] => power::cuts(path.as_ref(), kind, count.parse().unwrap()),
         ["race", path] => race::opener(path.as_ref()),

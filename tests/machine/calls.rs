@@ -115,7 +115,7 @@ pub(crate) fn count(role: &[&str], scratch: &Path) -> BTreeMap<String, (usize, u
     let trace = format!("trace={CHANGING},{LOOKING}");
     let words =
         ["strace", "-f", "--seccomp-bpf", "-qq", "-o", run::word(&log), "-e", trace.as_str()];
-    let output = run::output(run::child_beneath(&words, role));
+    let output = run::output(&mut run::child_beneath(&words, role));
     run::assert_well("a script without errors", &output);
     let text = run::lossy(&std::fs::read(&log).expect("the calls"));
     // A call that another thread came into is told twice; the second time is not counted.

@@ -52,7 +52,7 @@ fn a_full_disk_loses_nothing_and_is_got_over() {
         let words = mounted(&at, kind);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let told = format!("{kind} {mode}");
-        let output = output(run::child_beneath(&words, &["full", word(&at), &told]));
+        let output = output(&mut run::child_beneath(&words, &["full", word(&at), &told]));
         assert_well(&told, &output);
     });
     layer.done(outcomes.len(), all.len());
@@ -97,7 +97,7 @@ impl Filler<'_> {
         self.ballast("rest", usize::MAX);
         self.at_the_limit(&log);
         let closed = if self.dies { Ok(()) } else { store.close() };
-        self.is_for_room("close", &closed);
+        is_for_room("close", &closed);
         drop((log, store));
 
         let reader = Store::options().read_only(true).open(self.path.join("store")).unwrap();
@@ -151,29 +151,13 @@ impl Filler<'_> {
     fn at_the_limit(&mut self, log: &Log) {
         // What was taken already may hold a few.
         let refused = (0..100).map(|_| self.append(log)).find(Result::is_err);
-        self.is_for_room("append", &refused.expect("there is no room"));
+        is_for_room("append", &refused.expect("there is no room"));
         self.story.check(log).unwrap();
         let rolled = log.roll();
-        self.is_for_room("roll", &rolled);
+        is_for_room("roll", &rolled);
         let appended = self.append(log);
-        self.is_for_room("append", &appended);
+        is_for_room("append", &appended);
         self.story.check(log).unwrap();
-    }
-
-    #[track_caller]
-    fn is_for_room<T>(&self, what: &str, done: &Result<T>) {
-        let Err(error) = done else { return };
-        say(&format!("{what}: {error}"));
-        let source = match error {
-            Error::Io { source, .. } => source,
-            Error::Poisoned(first) => match &**first {
-                Error::Io { source, .. } => source,
-                _ => panic!("{what}: {error:?}"),
-            },
-            _ => panic!("{what}: {error:?}"),
-        };
-        let kinds = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
-        assert!(kinds.contains(&source.kind()), "{what}: {error:?}");
     }
 
     /// Takes so many bytes, or all that there are, and all names.
@@ -207,4 +191,21 @@ impl Filler<'_> {
             std::fs::remove_dir_all(self.path.join(name)).unwrap();
         }
     }
+}
+
+/// That something worked, or failed for lack of room.
+#[track_caller]
+fn is_for_room<T>(what: &str, done: &Result<T>) {
+    let Err(error) = done else { return };
+    say(&format!("{what}: {error}"));
+    let source = match error {
+        Error::Io { source, .. } => source,
+        Error::Poisoned(first) => match &**first {
+            Error::Io { source, .. } => source,
+            _ => panic!("{what}: {error:?}"),
+        },
+        _ => panic!("{what}: {error:?}"),
+    };
+    let kinds = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
+    assert!(kinds.contains(&source.kind()), "{what}: {error:?}");
 }

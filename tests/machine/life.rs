@@ -83,35 +83,34 @@ pub(crate) const VARIANTS: [&str; 2] = ["mapped", "ahead"];
 
 /// The whole script.
 pub(crate) fn live(path: &Path, fault: &str, variant: &str) {
-    let clock = Clock::manual(START);
-    let options = Store::options().clock(clock.clone()).housekeeping(false);
-    let mut actor = Actor {
-        path,
-        options: match variant {
-            "mapped" => options.map_indexes(true),
-            _ => options.zeros_ahead(4096),
-        },
-        starts_over: variant != "mapped",
-        clock,
-        now: START,
-        fault: Fault::parse(fault),
-        store: None,
-        log: None,
-        story: Story::default(),
-        appends: 0,
-        errors: 0,
+    let mut actor = Actor::new(path, fault, Story::default());
+    actor.starts_over = variant != "mapped";
+    actor.options = match variant {
+        "mapped" => actor.options.map_indexes(true),
+        _ => actor.options.zeros_ahead(4096),
     };
-    let before = descriptors();
-    calls::pad();
-    calls::begin();
-    let lived = actor.live();
-    calls::end();
-    actor.log = None;
-    actor.store = None;
-    if lived.is_ok() {
-        assert_eq!(descriptors(), before, "descriptors are left open");
-        say("lived");
-    }
+    actor.play(Actor::live);
+}
+
+/// A short script: goes on with what a program left that died in an append. `story` is the file
+/// that says what must be there.
+pub(crate) fn mend(path: &Path, fault: &str, story: &str) {
+    let mut actor = Actor::new(path, fault, read_story(story));
+    actor.appends = 100;
+    actor.play(|actor| {
+        actor.open()?;
+        actor.append(2, Durability::Written)?;
+        actor.append(2, Durability::Synced)?;
+        actor.read()?;
+        actor.close()?;
+        actor.open()?;
+        actor.read()
+    });
+}
+
+fn read_story(file: &str) -> Story {
+    let lines = std::fs::read_to_string(file).expect("a story");
+    Story::of(&lines.lines().map(str::to_owned).collect::<Vec<_>>())
 }
 
 /// How many descriptors this process has open.
@@ -120,6 +119,38 @@ pub(crate) fn descriptors() -> usize {
 }
 
 impl Actor<'_> {
+    fn new<'a>(path: &'a Path, fault: &str, story: Story) -> Actor<'a> {
+        let clock = Clock::manual(START);
+        Actor {
+            path,
+            options: Store::options().clock(clock.clone()).housekeeping(false),
+            starts_over: false,
+            clock,
+            now: START,
+            fault: Fault::parse(fault),
+            store: None,
+            log: None,
+            story,
+            appends: 0,
+            errors: 0,
+        }
+    }
+
+    /// Plays a script, whose calls are those that fail.
+    fn play(mut self, script: impl FnOnce(&mut Self) -> std::result::Result<(), GaveUp>) {
+        let before = descriptors();
+        calls::pad();
+        calls::begin();
+        let lived = script(&mut self);
+        calls::end();
+        self.log = None;
+        self.store = None;
+        if lived.is_ok() {
+            assert_eq!(descriptors(), before, "descriptors are left open");
+            say("lived");
+        }
+    }
+
     fn live(&mut self) -> std::result::Result<(), GaveUp> {
         self.open()?;
         self.append(3, Durability::Written)?;
@@ -328,8 +359,7 @@ impl Actor<'_> {
 /// The other script: looks at a store whose program died, and writes nothing. `story` is the file
 /// that says what must be there.
 pub(crate) fn look(path: &Path, fault: &str, story: &str) {
-    let lines = std::fs::read_to_string(story).expect("a story");
-    let story = Story::of(&lines.lines().map(str::to_owned).collect::<Vec<_>>());
+    let story = read_story(story);
     let fault = Fault::parse(fault);
     let before = descriptors();
     calls::pad();

@@ -26,7 +26,7 @@ fn with_limit(limit: &str, which: &str) {
     let scratch = run::scratch();
     let script = format!("{limit} && exec \"$@\"");
     let words = ["sh", "-c", &script, "sh"];
-    let output = output(run::child_beneath(&words, &["limit", word(scratch.path()), which]));
+    let output = output(&mut run::child_beneath(&words, &["limit", word(scratch.path()), which]));
     assert_well(which, &output);
 }
 
@@ -51,7 +51,7 @@ fn a_file_system_that_is_read_only_is_read() {
     std::fs::create_dir(&at).unwrap();
     let words = mounted(&at, "tmpfs");
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let output = output(run::child_beneath(&words, &["limit", word(&at), "read-only disk"]));
+    let output = output(&mut run::child_beneath(&words, &["limit", word(&at), "read-only disk"]));
     assert_well("read-only disk", &output);
     layer.done(1, 1);
 }

@@ -40,17 +40,17 @@ fn a_power_cut_of_a_real_file_system_loses_nothing_that_was_synced() {
         } else if !Path::new("/dev/loop-control").exists() {
             run::skip(layer, "there are no loop devices");
         } else {
-            cut(kind, Layer::new(layer));
+            cut(kind, &Layer::new(layer));
         }
     }
 }
 
-fn cut(kind: &str, layer: Layer) {
+fn cut(kind: &str, layer: &Layer) {
     let count = run::number("STRANDLINE_POWER_CUTS", CUTS);
     let scratch = run::scratch();
     let role = ["cuts", word(scratch.path()), kind, &count.to_string()];
     // A mount namespace of its own: all mounts go with it, however it ends.
-    let output = output(run::child_beneath(&["unshare", "-m"], &role));
+    let output = output(&mut run::child_beneath(&["unshare", "-m"], &role));
     assert_well(kind, &output);
     let said = said(&output.stdout);
     let distinct = said.iter().find_map(|line| line.strip_prefix("distinct ")?.parse().ok());
@@ -58,11 +58,7 @@ fn cut(kind: &str, layer: Layer) {
 }
 
 fn shell(script: &str) {
-    let output = output({
-        let mut command = Command::new("sh");
-        command.args(["-ec", script]).stdin(Stdio::null());
-        command
-    });
+    let output = output(Command::new("sh").args(["-ec", script]).stdin(Stdio::null()));
     assert_well(script, &output);
 }
 
@@ -202,7 +198,7 @@ fn cut_one_child(
 fn wait(told: &Told, wanted: &mut usize, more: usize) -> Acknowledged {
     let synced = told.synced.lock().unwrap();
     *wanted = synced.0.max(*wanted) + more;
-    let patience = Duration::from_secs(60);
+    let patience = Duration::from_mins(1);
     let waiting = |synced: &mut (usize, Acknowledged)| synced.0 < *wanted || synced.0 == 0;
     let (synced, waited) = told.more.wait_timeout_while(synced, patience, waiting).unwrap();
     assert!(!waited.timed_out(), "the child says nothing more");

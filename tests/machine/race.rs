@@ -17,19 +17,18 @@ const ROUNDS: usize = 400;
 pub(crate) fn opener(path: &Path) {
     let mut held = None;
     for line in std::io::stdin().lines() {
-        match line.expect("a line").as_str() {
-            "open" => match Store::options().housekeeping(false).open(path) {
-                Ok(store) => {
-                    held = Some(store);
-                    say("held");
-                }
-                Err(Error::Locked { pid, .. }) => say(&format!("locked {}", pid.unwrap_or(0))),
-                Err(error) => say(&format!("error {error:?}")),
-            },
-            _ => {
-                held = None;
-                say("let go");
+        if line.expect("a line") != "open" {
+            held = None;
+            say("let go");
+            continue;
+        }
+        match Store::options().housekeeping(false).open(path) {
+            Ok(store) => {
+                held = Some(store);
+                say("held");
             }
+            Err(Error::Locked { pid, .. }) => say(&format!("locked {}", pid.unwrap_or(0))),
+            Err(error) => say(&format!("error {error:?}")),
         }
     }
     drop(held);

@@ -34,7 +34,7 @@ pub(crate) fn word(path: &Path) -> &str {
 }
 
 /// Runs a child to its end.
-pub(crate) fn output(mut command: Command) -> Output {
+pub(crate) fn output(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
