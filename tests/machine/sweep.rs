@@ -109,7 +109,7 @@ fn an_error_of_any_call_loses_nothing_and_is_got_over() {
     let faults: Vec<_> = VARIANTS
         .iter()
         .flat_map(|variant| {
-            faults(&calls_of_a_life(variant), 199).into_iter().map(move |fault| (*variant, fault))
+            faults(&calls_of_a_life(variant), 251).into_iter().map(move |fault| (*variant, fault))
         })
         .collect();
     let outcomes = at_once(&faults, live);
@@ -138,8 +138,11 @@ fn a_kill_before_any_call_that_changes_something_loses_nothing() {
     layer.done(outcomes.len(), distinct(&outcomes));
 }
 
-/// A store whose program died in an append, and what must be there.
-fn died(dir: &Path) -> (PathBuf, Vec<String>) {
+/// What a program did when it died.
+const DEATHS: [&str; 3] = ["append", "truncate", "start over"];
+
+/// A store whose program died doing something, and what must be there.
+fn died(dir: &Path, doing: &str) -> (PathBuf, Vec<String>) {
     let path = dir.join("store");
     let store = options().open(&path).expect("a store");
     let log = events(&store).expect("a log");
@@ -153,10 +156,26 @@ fn died(dir: &Path) -> (PathBuf, Vec<String>) {
         lines.push(format!("appended {}", appended.base_offset));
     }
     let active = log.segments().expect("segments").pop().expect("an active one").path;
+    let partition = active.parent().expect("a partition");
+    // Without it a change is announced, and breaks off there.
+    let slots = ["durable.watermark", "aside"].map(|name| partition.join(name));
+    let mut break_off = |line: &str, change: &dyn Fn() -> strandline::Result<()>| {
+        lines.push(line.to_owned());
+        std::fs::rename(&slots[0], &slots[1]).expect("a move");
+        change().expect_err("it breaks off");
+        std::fs::rename(&slots[1], &slots[0]).expect("a move back");
+    };
+    match doing {
+        "truncate" => break_off("truncate 12", &|| log.truncate_to(12).map(drop)),
+        "start over" => break_off("start-over 100", &|| log.start_over_at(100)),
+        _ => {}
+    }
     drop((log, store));
-    let mut bytes = std::fs::read(&active).expect("the active segment");
-    bytes.extend_from_within(..60);
-    std::fs::write(active, bytes).expect("a torn batch");
+    if doing == "append" {
+        let mut bytes = std::fs::read(&active).expect("the active segment");
+        bytes.extend_from_within(..60);
+        std::fs::write(active, bytes).expect("a torn batch");
+    }
     (path, lines)
 }
 
@@ -190,12 +209,12 @@ fn partitions(path: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 #[test]
 fn an_error_of_any_call_of_an_opening_changes_nothing() {
-    sweep_image("opening-sweep", "look", 29);
+    sweep_image("opening-sweep", "look", 83);
 }
 
 #[test]
 fn an_error_of_any_call_of_the_first_write_loses_nothing_and_is_got_over() {
-    sweep_image("first-write-sweep", "mend", 97);
+    sweep_image("first-write-sweep", "mend", 307);
 }
 
 /// Fails the calls of a script that begins with what a program left that died.
@@ -204,8 +223,16 @@ fn sweep_image(layer: &'static str, script: &str, step: usize) {
         return run::skip(layer, why);
     }
     let layer = Layer::new(layer);
+    let mut outcomes = Vec::new();
+    for doing in DEATHS {
+        outcomes.extend(sweep_death(doing, script, step));
+    }
+    layer.done(outcomes.len(), distinct(&outcomes));
+}
+
+fn sweep_death(doing: &str, script: &str, step: usize) -> Vec<u64> {
     let dir = run::scratch();
-    let (image, lines) = died(dir.path());
+    let (image, lines) = died(dir.path(), doing);
     let story = dir.path().join("story");
     std::fs::write(&story, lines.join("\n")).expect("a story");
     let counted = {
@@ -216,12 +243,12 @@ fn sweep_image(layer: &'static str, script: &str, step: usize) {
     let writes = script != "look";
     let mut faults = faults(&counted, step);
     faults.retain(|fault| writes || !fault.stays);
-    let outcomes = at_once(&faults, |fault| {
+    at_once(&faults, |fault| {
         let dir = run::scratch();
         let path = dir.path().join("store");
         copy(&image, &path);
         let before = partitions(&path);
-        let what = format!("{fault:?}");
+        let what = format!("{script} after {doing}: {fault:?}");
         let output = output(&mut fault.child(&[script, word(&path), &fault.word(), word(&story)]));
         assert_well(&what, &output);
         assert!(writes || partitions(&path) == before, "{what}: the partition was written to");
@@ -229,6 +256,5 @@ fn sweep_image(layer: &'static str, script: &str, step: usize) {
         let outcome = outcome(&path, &said);
         check(&what, &path, &[lines.as_slice(), &said].concat());
         outcome
-    });
-    layer.done(outcomes.len(), distinct(&outcomes));
+    })
 }
