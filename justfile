@@ -45,3 +45,8 @@ power-cut:
 # The model of a log against random operations, longer than the gate runs it.
 model-long:
     STRANDLINE_MODEL_CASES=20000 cargo test --release --test model
+
+# Threads of a log under a checker of schedules, which needs a build of its own.
+concurrency SCHEDULES="20000":
+    STRANDLINE_SCHEDULES={{SCHEDULES}} RUSTFLAGS="--cfg shuttle" \
+        cargo test --lib concurrency -- --nocapture

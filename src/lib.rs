@@ -39,6 +39,7 @@
 mod clock; //            the only source of "now"
 mod error; //            what a caller can act on
 mod planted; //          mistakes that tests switch on, to see that they are noticed
+mod sync; //             what threads meet at: std's, or a checker's
 mod wire; //         1  integers and bytes without meaning
 mod fs; //           1  files and directories without meaning: the seam
 pub mod compression; //  2  none, gzip, snappy, lz4, zstd, framed as Kafka frames them

@@ -29,7 +29,7 @@ const FLOORS: &[(&str, u32)] = &[
 ];
 
 /// What every floor may use.
-const BESIDE_THE_FLOORS: &[&str] = &["clock", "error", "planted"];
+const BESIDE_THE_FLOORS: &[&str] = &["clock", "error", "planted", "sync"];
 
 const MOST_LINES_OF_A_FILE: usize = 500;
 const MOST_LINES_OF_A_FUNCTION: usize = 70;
@@ -264,6 +264,28 @@ fn unsafe_code_is_where_a_file_is_mapped() {
 }
 
 #[test]
+fn a_log_s_threads_meet_where_the_checker_sees_them() {
+    demand(&library(), &[], |source| {
+        if source.path.starts_with("src/log/") { unseen(source) } else { Vec::new() }
+    });
+}
+
+fn unseen(source: &Source) -> Vec<String> {
+    let harmless = ["Arc", "PoisonError", "OnceLock", "Ordering", "atomic", ""];
+    let mut wrong = Vec::new();
+    for at in finds(&source.shipped, "std::sync::") {
+        let named = &source.shipped[at + "std::sync::".len()..];
+        let named = &named[..named.find([';', '(', '<']).unwrap_or(named.len())];
+        for word in named.split(|c: char| !c.is_alphanumeric() && c != '_') {
+            if !harmless.contains(&word) {
+                wrong.push(format!("{}: `{word}`: take it from crate::sync", source.place(at)));
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
 fn each_planted_bug_is_asked_for_at_one_place_and_has_a_test() {
     let sources = library();
     let (declared, engine): (Vec<_>, Vec<_>) =
@@ -322,6 +344,9 @@ fn a_rule_names_the_file_and_the_line_that_breaks_it() {
         ["use std::fs;", "use std::fs::File;", "use std::{fs, io};", "let f = std::fs::read(p);"]
     {
         assert_eq!(judged(file_system, "src/log/a.rs", text).len(), 1, "{text}");
+    }
+    for text in ["use std::sync::{Arc, Mutex};", "use std::sync::atomic::{AtomicU64, Ordering};"] {
+        assert_eq!(judged(unseen, "src/log/a.rs", text).len(), 1, "{text}");
     }
     assert_eq!(judged(pure, "src/record/a.rs", "use std::io;\nfn f(c: &Clock) {}").len(), 2);
     assert_eq!(

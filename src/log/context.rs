@@ -1,6 +1,6 @@
 //! What a log gets from the store that it belongs to.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::config::LogConfig;
@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::fs::{Dir, Handles};
 use crate::record::Offset;
 use crate::segment::IndexCache;
+use crate::sync::{Condvar, Mutex};
 
 /// One log's place, name, settings and surroundings.
 #[derive(Clone, Debug)]

@@ -3,11 +3,12 @@
 //! Whoever finds nobody syncing syncs for all: what was published before its sync began is covered
 //! by it. The others wait, and one of them takes over if the sync did not reach far enough.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
 use crate::record::Offset;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Who syncs, and how far the log is durable.
 #[derive(Debug)]

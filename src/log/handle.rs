@@ -3,7 +3,7 @@
 use std::borrow::BorrowMut;
 use std::cell::RefCell;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::append::{Appended, Durability};
@@ -23,6 +23,7 @@ use crate::record::{
     TransactionEnd, encode_marker,
 };
 use crate::segment::names::Part;
+use crate::sync::Mutex;
 
 /// One partition of a topic: an append-only sequence of records, numbered by offset.
 ///

@@ -5,6 +5,8 @@ mod appender;
 mod apply;
 pub(crate) mod checkpoint_lines;
 mod close;
+#[cfg(all(test, shuttle))]
+mod concurrency_tests;
 mod config;
 mod context;
 mod deleted;

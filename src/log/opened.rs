@@ -1,7 +1,7 @@
 //! A log in use: what readers see, who writes, how far it is durable.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::apply;
 use super::context::Context;
@@ -19,6 +19,7 @@ use crate::planted::{self, Bug};
 use crate::record::Offset;
 use crate::segment::names::{self, Part};
 use crate::segment::{Limits, Segment, Shared};
+use crate::sync::{AtomicBool, Mutex, MutexGuard};
 
 /// How far the active segment goes, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -79,6 +79,20 @@ const OPENING: i32 = 1;
 impl Log {
     /// Opens the log in `directory`, new or left by an earlier one.
     pub fn open(directory: &Path, config: &[(String, String)], now_ms: i64) -> Result<Log> {
+        let context = Self::context(directory, config, now_ms)?;
+        let clock = context.store.clock.clone();
+        let log = Log { handle: Handle::new(context), clock };
+        // As Kafka's load does, which makes the active segment's index files.
+        log.handle.write(|_, _| Ok(()))?;
+        Ok(log)
+    }
+
+    /// What [`Log::open`] opens.
+    pub(crate) fn context(
+        directory: &Path,
+        config: &[(String, String)],
+        now_ms: i64,
+    ) -> Result<Context> {
         let clock = Clock::manual(now_ms);
         let dir =
             Dir::open_or_create(directory).map_err(|error| Error::io("open", directory, error))?;
@@ -86,7 +100,7 @@ impl Log {
         if is_new {
             close::fill_directory(&dir, None, 0, OPENING)?;
         }
-        let context = Context {
+        Ok(Context {
             dir,
             topic: "topic".into(),
             partition: 0,
@@ -95,7 +109,7 @@ impl Log {
             read_only: false,
             kafka: KafkaSays::default(),
             store: Arc::new(Surroundings {
-                clock: clock.clone(),
+                clock,
                 handles: Handles::new(64),
                 cache: IndexCache::new(1 << 20),
                 map_indexes: false,
@@ -104,11 +118,7 @@ impl Log {
                 gate: Gate::new(Some(OPENING), || Ok(OPENING)),
                 booted_since: false,
             }),
-        };
-        let log = Log { handle: Handle::new(context), clock };
-        // As Kafka's load does, which makes the active segment's index files.
-        log.handle.write(|_, _| Ok(()))?;
-        Ok(log)
+        })
     }
 
     /// The log as programs have it.

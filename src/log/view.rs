@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use super::leader_epochs::LeaderEpochs;
 use super::opened::Tip;
 use crate::record::Offset;
 use crate::segment::Segment;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// What a reader may see, at one moment.
 #[derive(Clone, Debug)]

@@ -1,0 +1,306 @@
+//! The threads of a log under a checker that chooses who goes on at each lock, so that a schedule
+//! that breaks something is found, printed, and can be run again. A thread that waits for ever is
+//! a deadlock, which the checker reports. `just concurrency` runs this.
+//!
+//! Time does not pass here: a wait with a time-out ends only when somebody wakes it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use shuttle::{Config, Runner, thread};
+
+use super::group::{Failure, Group};
+use super::opened::Tip;
+use super::testing::{Log, build_batch};
+use super::view::{Grown, Published, View};
+use super::{Durability, FetchOptions};
+use crate::error::{Error, Result};
+use crate::record::Offset;
+
+/// Schedules of each kind for each scene; `STRANDLINE_SCHEDULES` says otherwise.
+const SCHEDULES: usize = 2_000;
+/// Of a scene that opens a log on the disk there are so many times fewer.
+const ON_DISK: usize = 4;
+/// How often the second kind of schedule takes a thread off where it would go on.
+const CHANGES: usize = 3;
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Runs `scene` under schedules drawn at random, and under such that change threads seldom.
+fn explore(what: &str, fewer: usize, scene: fn()) {
+    let told = std::env::var("STRANDLINE_SCHEDULES").ok().and_then(|n| n.parse().ok());
+    let runs = (told.unwrap_or(SCHEDULES) / fewer).max(1);
+    let started = Instant::now();
+    let seed = runs as u64;
+    let mut config = Config::default();
+    config.stack_size = 1 << 20;
+    Runner::new(RandomScheduler::new_from_seed(seed, runs), config.clone()).run(scene);
+    Runner::new(PctScheduler::new_from_seed(seed, CHANGES, runs), config).run(scene);
+    let seconds = started.elapsed().as_secs_f64();
+    println!("layer=shuttle.{what} runs={} failures=0 seconds={seconds:.1}", 2 * runs);
+}
+
+/// Runs each in a thread of its own and waits for all.
+fn together(threads: Vec<Box<dyn FnOnce() + Send>>) {
+    let threads: Vec<_> = threads.into_iter().map(thread::spawn).collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+/// What stands for a `.log` and its disk: where what was written ends, and where what is durable.
+#[derive(Default)]
+struct Disk {
+    written: AtomicI64,
+    durable: AtomicI64,
+    syncs: AtomicI64,
+    has_failed: AtomicBool,
+}
+
+impl Disk {
+    /// Writes one record; the answer is the offset behind it.
+    fn append(&self) -> Offset {
+        self.written.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    fn sync(&self) -> Offset {
+        let end = self.written.load(Ordering::SeqCst);
+        thread::yield_now();
+        self.durable.fetch_max(end, Ordering::SeqCst);
+        end
+    }
+
+    /// As [`Disk::sync`], but the sync number `failing` fails, with what `failure` makes of it.
+    fn sync_but(
+        &self,
+        failing: i64,
+        failure: fn(Error) -> Failure,
+    ) -> std::result::Result<Offset, Failure> {
+        if self.syncs.fetch_add(1, Ordering::SeqCst) == failing {
+            thread::yield_now();
+            self.has_failed.store(true, Ordering::SeqCst);
+            return Err(failure(Error::TimedOut));
+        }
+        Ok(self.sync())
+    }
+
+    fn durable(&self) -> Offset {
+        self.durable.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn who_waits_is_woken_only_by_the_sync_that_covers_it() {
+    explore("group", 1, || {
+        let (group, disk) = (Arc::new(Group::new(0)), Arc::new(Disk::default()));
+        let appender = || {
+            let (group, disk) = (Arc::clone(&group), Arc::clone(&disk));
+            Box::new(move || {
+                for _ in 0..2 {
+                    let end = disk.append();
+                    group.reach(end, || Ok(disk.sync())).unwrap();
+                    assert!(disk.durable() >= end, "answered before its sync");
+                    let said = group.durable_end();
+                    assert!(disk.durable() >= said, "the durable end leads the disk");
+                }
+            }) as Box<dyn FnOnce() + Send>
+        };
+        together(vec![appender(), appender(), appender()]);
+    });
+}
+
+#[test]
+fn a_failed_sync_fails_all_that_wait_and_all_that_come_later() {
+    explore("poison", 1, || {
+        let (group, disk) = (Arc::new(Group::new(0)), Arc::new(Disk::default()));
+        let appender = || {
+            let (group, disk) = (Arc::clone(&group), Arc::clone(&disk));
+            Box::new(move || {
+                let end = disk.append();
+                let reached = group.reach(end, || {
+                    assert!(!disk.has_failed.load(Ordering::SeqCst), "synced after a failed sync");
+                    disk.sync_but(1, Failure::Final)
+                });
+                match reached {
+                    Ok(()) => assert!(disk.durable() >= end, "answered without a sync"),
+                    Err(_) => assert!(group.poison().is_some()),
+                }
+                if disk.has_failed.load(Ordering::SeqCst) && group.poison().is_some() {
+                    let later = group.reach(disk.append(), || Ok(disk.sync()));
+                    assert!(later.is_err(), "a poisoned log goes on");
+                }
+            }) as Box<dyn FnOnce() + Send>
+        };
+        together(vec![appender(), appender(), appender()]);
+    });
+}
+
+#[test]
+fn a_passing_failure_hits_its_caller_and_keeps_nobody_waiting() {
+    explore("passing", 1, || {
+        let (group, disk) = (Arc::new(Group::new(0)), Arc::new(Disk::default()));
+        let failed = Arc::new(AtomicI64::new(0));
+        let appender = || {
+            let (group, disk) = (Arc::clone(&group), Arc::clone(&disk));
+            let failed = Arc::clone(&failed);
+            Box::new(move || {
+                let end = disk.append();
+                match group.reach(end, || disk.sync_but(0, Failure::Passing)) {
+                    Ok(()) => assert!(disk.durable() >= end, "answered without a sync"),
+                    Err(_) => _ = failed.fetch_add(1, Ordering::SeqCst),
+                }
+            }) as Box<dyn FnOnce() + Send>
+        };
+        together(vec![appender(), appender(), appender()]);
+        assert_eq!(failed.load(Ordering::SeqCst), 1);
+        assert!(group.poison().is_none());
+    });
+}
+
+#[test]
+fn a_sync_before_a_cut_covers_nothing_that_was_written_after_it() {
+    explore("cut", 1, || {
+        let group = Arc::new(Group::new(0));
+        // What each record is: of before the cut, or of after it. And what of it is durable.
+        let log = Arc::new(crate::sync::Mutex::new(vec!["before"; 3]));
+        let disk = Arc::new(crate::sync::Mutex::new(Vec::new()));
+        let sync = {
+            let (log, disk) = (Arc::clone(&log), Arc::clone(&disk));
+            move || {
+                let written = log.lock().unwrap().clone();
+                thread::yield_now();
+                let end = written.len() as Offset;
+                *disk.lock().unwrap() = written;
+                Ok(end)
+            }
+        };
+        let (of_appender, sync_of_appender) = (Arc::clone(&group), sync.clone());
+        together(vec![
+            Box::new(move || of_appender.reach(3, sync_of_appender).unwrap()),
+            Box::new(move || {
+                let cut = || {
+                    log.lock().unwrap().truncate(1);
+                    disk.lock().unwrap().truncate(1);
+                    Ok((group.durable_end().min(1), ()))
+                };
+                group.cut(cut).unwrap();
+                log.lock().unwrap().extend(["after"; 2]);
+                group.reach(3, sync).unwrap();
+                assert_eq!(disk.lock().unwrap()[1..], ["after"; 2]);
+            }),
+        ]);
+    });
+}
+
+/// A view of a log without segments.
+fn view_to(end: Offset) -> View {
+    View {
+        segments: Arc::default(),
+        log_start_offset: 0,
+        log_end_offset: end,
+        last_stable_offset: end,
+        durable_end: 0,
+        tip: Tip { base_offset: 0, bytes: 0, last_batch: None },
+        epochs: Arc::default(),
+        gap: None,
+        cuts: 0,
+        ended: false,
+    }
+}
+
+#[test]
+fn who_waits_for_records_is_woken_when_they_are_there() {
+    explore("wait", 1, || {
+        let published = Arc::new(Published::new(view_to(0)));
+        let [blocked, polled] = [Arc::clone(&published), Arc::clone(&published)];
+        together(vec![
+            Box::new(move || assert!(blocked.wait(HOUR, |view| view.log_end_offset > 1))),
+            Box::new(move || {
+                let published = Arc::clone(&polled);
+                shuttle::future::block_on(Grown { published, offset: 1, stable: false });
+                assert!(polled.view().log_end_offset > 1);
+            }),
+            Box::new(move || {
+                published.publish(|view| *view = view_to(1));
+                published.publish(|view| *view = view_to(2));
+            }),
+        ]);
+    });
+}
+
+#[test]
+fn a_close_wakes_who_waits_for_what_never_comes() {
+    explore("wait_close", 1, || {
+        let published = Arc::new(Published::new(view_to(0)));
+        let [blocked, polled, closing] = [(); 3].map(|()| Arc::clone(&published));
+        together(vec![
+            Box::new(move || assert!(!blocked.wait(HOUR, |view| view.log_end_offset > 9))),
+            Box::new(move || {
+                let published = Arc::clone(&polled);
+                shuttle::future::block_on(Grown { published, offset: 9, stable: true });
+            }),
+            Box::new(move || published.publish(|view| view.log_end_offset = 1)),
+            Box::new(move || closing.publish(|view| view.ended = true)),
+        ]);
+    });
+}
+
+/// A log in a directory of its own.
+fn log() -> (tempfile::TempDir, Log) {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Log::open(dir.path(), &[], 0).unwrap();
+    (dir, log)
+}
+
+fn batch(value: &[u8]) -> Vec<u8> {
+    let nobody = (-1, -1, -1);
+    let record = (0, None, Some(value), &[][..]);
+    build_batch("none", nobody, false, std::iter::once(record)).unwrap()
+}
+
+/// The values of all records, which lie without a gap.
+fn values(log: &super::Log) -> Result<Vec<Vec<u8>>> {
+    let (mut values, mut from) = (Vec::new(), 0);
+    loop {
+        let fetched = log.fetch(from, FetchOptions::new())?;
+        if fetched.is_empty() {
+            return Ok(values);
+        }
+        for record in fetched.records() {
+            let record = record?;
+            assert_eq!(record.offset(), values.len() as Offset, "offsets are dense");
+            values.push(record.value().unwrap_or_default().to_vec());
+        }
+        from = fetched.next_offset();
+    }
+}
+
+#[test]
+fn readers_see_whole_records_and_no_end_before_them() {
+    explore("read", ON_DISK, || {
+        let (_dir, log) = log();
+        let [first, second, reader] = [(); 3].map(|()| log.handle().clone());
+        together(vec![
+            Box::new(move || {
+                let appended = first.append_encoded(&batch(b"a"), Durability::Synced).unwrap();
+                assert!(appended.durable_end > appended.last_offset);
+                first.roll().unwrap();
+            }),
+            Box::new(move || {
+                second.append_encoded(&batch(b"b"), Durability::Written).unwrap();
+                let appended = second.append_encoded(&batch(b"c"), Durability::Synced).unwrap();
+                assert!(appended.durable_end > appended.last_offset);
+            }),
+            Box::new(move || {
+                for _ in 0..3 {
+                    let durable_end = reader.durable_end().unwrap();
+                    let end = reader.log_end_offset().unwrap();
+                    assert!(durable_end <= end);
+                    assert!(values(&reader).unwrap().len() as Offset >= end, "an end too early");
+                }
+            }),
+        ]);
+        let mut all = values(log.handle()).unwrap();
+        all.sort();
+        assert_eq!(all, [b"a", b"b", b"c"]);
+    });
+}
