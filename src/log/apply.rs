@@ -229,6 +229,8 @@ fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
         for segment in &plan.segments {
             log.sync_log(segment)?;
         }
+        // From now on Kafka's checkpoint says nothing of it.
+        ledger.take_log_start(plan.log_start);
     }
     for &base in &plan.missing {
         ledger.forget(base);

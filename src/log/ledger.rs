@@ -286,6 +286,14 @@ impl Ledger {
         Ok(())
     }
 
+    /// Takes over the log start of who wrote here before; the manifest is to be replaced then.
+    pub(super) fn take_log_start(&mut self, offset: Offset) {
+        if offset > self.view.log_start {
+            self.view.log_start = offset;
+            self.append_at = None;
+        }
+    }
+
     /// Forgets a segment of which no entry is true any more.
     pub(super) fn forget(&mut self, base: Offset) {
         self.view.sealed.remove(&base);
