@@ -36,6 +36,7 @@ pub(super) fn apply(log: &Opened, plan: &mut Plan) -> Result<Writer> {
         truncate::start_over_slots(&mut log.ledger(), start, plan.epochs.latest())?;
     }
     lower_slots(log, plan)?;
+    swap_in(log, plan)?;
     sweep(log, plan)?;
     cut_tail(log, plan)?;
     if may_be_unwritten && !planted::on(Bug::KeptBytesNotRewritten) {
@@ -72,6 +73,21 @@ pub(super) fn apply(log: &Opened, plan: &mut Plan) -> Result<Writer> {
         view.gap = None;
     });
     Ok(writer)
+}
+
+/// Ends what a compaction by Kafka began: what it replaced goes, what it made gets its name.
+fn swap_in(log: &Opened, plan: &Plan) -> Result<()> {
+    for &base in &plan.swapped_out {
+        quarantine::keep_file(&log.context.dir, &names::name(base, Part::Log))?;
+    }
+    for segment in plan.segments.iter().filter(|it| plan.swaps.contains(&it.base_offset())) {
+        let (from, name) =
+            (segment.log_handle().name(), names::name(segment.base_offset(), Part::Log));
+        if from != name {
+            segment.log_handle().rename(&name).map_err(|error| log.io("rename", &from, error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes what unfinished changes and deletions left, and segments below the log start.

@@ -12,6 +12,8 @@ use crate::segment::names::{self, Part, Suffix};
 pub(super) struct Listing {
     /// Base offsets of `.log` files.
     pub(super) bases: BTreeSet<Offset>,
+    /// Base offsets of compacted segments, whole, that were to take the place of others.
+    pub(super) swaps: BTreeSet<Offset>,
     /// Offsets of `.snapshot` files, in order.
     pub(super) snapshots: Vec<Offset>,
     /// Index files, with or without their `.log`.
@@ -37,7 +39,12 @@ impl Listing {
                 }
                 Some((at, Part::Snapshot, None)) => listing.snapshots.push(at),
                 Some((base, part, None)) => listing.indexes.push((base, part)),
-                Some((_, _, Some(suffix))) => listing.leftovers.push((entry.name, suffix)),
+                Some((base, part, Some(suffix))) => {
+                    if (part, suffix) == (Part::Log, Suffix::Swap) {
+                        listing.swaps.insert(base);
+                    }
+                    listing.leftovers.push((entry.name, suffix));
+                }
                 None => {
                     let replaced = entry.name.strip_suffix(".tmp");
                     if replaced.is_some_and(|name| REPLACED.contains(&name)) {

@@ -1,5 +1,6 @@
 //! Opening plans: what a log's files come to, found without a write. The first write applies it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::LEADER_EPOCHS;
@@ -17,6 +18,7 @@ use super::seal::facts_of;
 use super::view::View;
 use crate::error::{Cause, Error, Result};
 use crate::record::{LeaderEpoch, Offset};
+use crate::segment::names::{self, Part, SWAP};
 use crate::segment::{Facts, Known, Segment, Shared, Source, Stop};
 
 /// What an opening found, and what its first write has to do.
@@ -43,6 +45,10 @@ pub(super) struct Plan {
     pub(super) tails: Vec<Tail>,
     /// Segments behind a torn tail.
     pub(super) behind_tail: Vec<Offset>,
+    /// Segments that a finished compaction by Kafka made, whose files do not have their names yet.
+    pub(super) swaps: BTreeSet<Offset>,
+    /// Segments whose records are in one of those as well.
+    pub(super) swapped_out: Vec<Offset>,
     /// Segments whose records are all deleted.
     pub(super) dead: Vec<Offset>,
     /// Records that are missing and were there once.
@@ -110,6 +116,8 @@ impl Plan {
             clean: false,
             tails: Vec::new(),
             behind_tail: Vec::new(),
+            swaps: BTreeSet::new(),
+            swapped_out: Vec::new(),
             dead: Vec::new(),
             gap: None,
             gap_accepted: false,
@@ -124,6 +132,7 @@ impl Plan {
         if let Some(start) = start_over {
             planner.start_over(start);
         } else {
+            planner.find_swaps()?;
             planner.find_log_start();
             planner.find_segments()?;
         }
@@ -199,6 +208,35 @@ impl Planner<'_> {
         plan.producers = Some(Producers::new(start));
     }
 
+    /// Finds what compaction by Kafka made and a crash kept from taking its place. It counts where
+    /// the segment that it replaces first is gone; the others that it replaces are out then.
+    fn find_swaps(&mut self) -> Result<()> {
+        if self.ledger.proved {
+            // Whatever lies there, Kafka has not compacted since.
+            return Ok(());
+        }
+        let bases = &self.plan.listing.bases;
+        self.plan.swaps = self.plan.listing.swaps.difference(bases).copied().collect();
+        for base in self.plan.swaps.clone() {
+            let len = self.len_of(base)?;
+            let end = self.segment(base, Known::unseen(len)).facts()?.next_offset;
+            let out: Vec<_> = self.plan.listing.bases.range(base..end.max(base)).copied().collect();
+            for base in &out {
+                self.plan.listing.bases.remove(base);
+            }
+            self.plan.swapped_out.extend(out);
+        }
+        self.plan.listing.bases.extend(&self.plan.swaps);
+        Ok(())
+    }
+
+    /// A segment, under the name that its file has.
+    fn segment(&self, base: Offset, known: Known) -> Segment {
+        let name = names::name(base, Part::Log);
+        let suffix = if self.plan.swaps.contains(&base) { SWAP } else { "" };
+        Segment::named(self.shared, base, &(name + suffix), known)
+    }
+
     fn find_log_start(&mut self) {
         let first = self.plan.listing.bases.first().copied();
         // A sealed segment that is missing in front is missing data, and no new start.
@@ -254,12 +292,11 @@ impl Planner<'_> {
             Some(entry) => known_by(entry),
             None => Known::unseen(self.len_of(base)?),
         };
-        Ok(Arc::new(Segment::new(self.shared, base, known)))
+        Ok(Arc::new(self.segment(base, known)))
     }
 
     fn len_of(&self, base: Offset) -> Result<u64> {
-        let segment = Segment::new(self.shared, base, Known::unseen(0));
-        segment.file_len()
+        self.segment(base, Known::unseen(0)).file_len()
     }
 
     /// Notes what the manifest says that there should be and is not.
@@ -413,7 +450,7 @@ impl Planner<'_> {
         (point, durable_end): (u64, Offset),
     ) -> Result<(Arc<Segment>, Scanned, u64)> {
         let len = self.len_of(base)?;
-        let segment = Segment::new(self.shared, base, Known::unseen(len));
+        let segment = self.segment(base, Known::unseen(len));
         let interval = self.shared.index_interval_bytes;
         let mut scanned = scanner.scan(&segment, interval, (len, point), durable_end)?;
         let known = Known {
@@ -423,7 +460,7 @@ impl Planner<'_> {
             time_index: Source::held(std::mem::take(&mut scanned.times)),
             aborted: Some(std::mem::take(&mut scanned.aborted)),
         };
-        Ok((Arc::new(Segment::new(self.shared, base, known)), scanned, len))
+        Ok((Arc::new(self.segment(base, known)), scanned, len))
     }
 
     /// What follows from where the records end.

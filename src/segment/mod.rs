@@ -115,13 +115,14 @@ impl Known {
 impl Segment {
     /// The segment at `base_offset`. Does no I/O.
     pub(crate) fn new(shared: &Shared, base_offset: Offset, known: Known) -> Segment {
+        Segment::named(shared, base_offset, &names::name(base_offset, Part::Log), known)
+    }
+
+    /// The same, its `.log` under another name than its own.
+    pub(crate) fn named(shared: &Shared, base_offset: Offset, name: &str, known: Known) -> Segment {
         Segment {
             base_offset,
-            log: shared.handles.file(
-                &shared.dir,
-                &names::name(base_offset, Part::Log),
-                shared.access,
-            ),
+            log: shared.handles.file(&shared.dir, name, shared.access),
             number: shared.cache.next_number(),
             shared: shared.clone(),
             end: AtomicU64::new(known.end),
