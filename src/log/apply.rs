@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::leader_epochs::LeaderEpochs;
 use super::ledger::Mark;
-use super::opened::{Opened, Tip};
+use super::opened::Opened;
 use super::plan::{Plan, Tail, tip_of};
 use super::producers::{Producers, Update};
 use super::quarantine;
@@ -258,11 +258,10 @@ fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
     if ledger.owes_replacing() {
         ledger.replace()?;
     }
-    let last = plan.segments.last().map_or(0, |last| last.base_offset());
+    let tip = plan.segments.last().map(|last| tip_of(last));
     ledger.change_slots(|slot| {
-        if !was_proved {
-            let tip = Tip { base_offset: last, bytes: 0, last_batch: None };
-            *slot = slot.moved_to(Mark { tip, durable_end: last });
+        if let Some(tip) = tip.filter(|_| !was_proved) {
+            *slot = slot.moved_to(Mark { tip, durable_end: plan.log_end });
             slot.gaps = true;
         }
         slot.clean &= planted::on(Bug::CleanLeftOn);

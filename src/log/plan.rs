@@ -400,6 +400,7 @@ impl Planner<'_> {
             most_epoch: slot.and_then(|slot| slot.leader_epoch),
             expected: first,
             last_epoch: None,
+            vouched: if proved { 0 } else { self.context.kafka.recovery_point.unwrap_or(0) },
             until: self.plan.cut.unwrap_or(Offset::MAX),
         };
         for (at, &base) in bases.iter().enumerate().skip(unsealed) {

@@ -29,6 +29,8 @@ pub(super) struct Scanner<'a> {
     pub(super) expected: Offset,
     /// The last batch's term.
     pub(super) last_epoch: Option<LeaderEpoch>,
+    /// Everything below it was covered by a sync, as Kafka says; for a log that nobody proved.
+    pub(super) vouched: Offset,
     /// The log was cut here: the batch that holds this offset and all behind it are gone.
     pub(super) until: Offset,
 }
@@ -60,8 +62,8 @@ impl Scanner<'_> {
     ) -> Result<Scanned> {
         let file = segment.log_file()?;
         // Nothing is known of where a file leads that has lost what was durable.
-        let lead = (point <= len).then_some(durable_end);
-        let point = point.min(len);
+        let mut lead = (point <= len).then_some(durable_end);
+        let mut point = point.min(len);
         let mut builder = Builder::new(segment.base_offset(), interval);
         let (mut aborted, mut damage, mut position) = (Vec::new(), Vec::new(), 0);
         let mut is_cut = false;
@@ -111,13 +113,45 @@ impl Scanner<'_> {
                 return Err(Error::UnsupportedFormat { path, position, magic });
             }
             if walked.position >= point {
-                return Ok(finished(builder, aborted, damage, (walked.position, walked.stop)));
+                let vouched = self.vouched_end(&file, walked.position, len);
+                let vouched = vouched.map_err(|e| Error::io("read", segment.path(Part::Log), e))?;
+                let Some((end, next_offset)) = vouched else {
+                    let end = (walked.position, walked.stop);
+                    return Ok(finished(builder, aborted, damage, end));
+                };
+                (point, lead) = (end, Some(next_offset));
             }
             damage.push((walked.position, cause));
-            position = self.behind_damage(&file, segment, walked.position, (point, durable_end))?;
+            let durable = (point, lead.unwrap_or(durable_end));
+            position = self.behind_damage(&file, segment, walked.position, durable)?;
             // Offsets that are damaged are not left out.
             builder.facts.next_offset = self.expected;
         }
+    }
+
+    /// Where the last batch ends behind damage that Kafka vouches for, and the offset behind it.
+    fn vouched_end(
+        &self,
+        file: &Arc<File>,
+        mut position: u64,
+        len: u64,
+    ) -> std::io::Result<Option<(u64, Offset)>> {
+        let mut end = None;
+        let mut expected = self.expected;
+        while expected < self.vouched
+            && let Some(resumed) = resume_behind(file, position, len, expected..self.vouched)?
+        {
+            let walked = walk(file, resumed.position, len, &mut |at, batch| {
+                let next = batch.header().next_offset();
+                if batch.header().base_offset() < expected || next > self.vouched {
+                    return ControlFlow::Break(Cause::Mismatch("it is not vouched for"));
+                }
+                (end, expected) = (Some((at + batch.bytes().len() as u64, next)), next);
+                ControlFlow::Continue(())
+            })?;
+            position = walked.position;
+        }
+        Ok(end)
     }
 
     /// Where whole batches go on behind damage that lies below the mark; at the mark if nowhere
