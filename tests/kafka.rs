@@ -11,6 +11,10 @@ mod files;
 mod pack;
 #[path = "kafka/reading.rs"]
 mod reading;
+#[path = "kafka/recovery.rs"]
+mod recovery;
+#[path = "kafka/recovery_batches.rs"]
+mod recovery_batches;
 #[path = "kafka/replay.rs"]
 mod replay;
 #[path = "kafka/text.rs"]

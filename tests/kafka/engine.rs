@@ -107,6 +107,35 @@ impl Partition {
         max_bytes: usize,
         committed: bool,
     ) -> Result<(Vec<Record>, i64), Failure> {
+        Ok(self.try_fetch(offset, max_bytes, committed)?)
+    }
+
+    /// Every record that can be read, and the offsets that are reported as damaged.
+    pub(crate) fn read_around_damage(&self) -> Result<(Vec<Record>, Vec<(i64, i64)>), Failure> {
+        let (mut records, mut damaged) = (Vec::new(), Vec::new());
+        let mut offset = self.0.log_start_offset()?;
+        loop {
+            match self.try_fetch(offset, 1 << 20, false) {
+                Ok((_, next)) if next == offset => return Ok((records, damaged)),
+                Ok((more, next)) => {
+                    records.extend(more);
+                    offset = next;
+                }
+                Err(Error::Corrupt { offsets: Some((first, last)), .. }) if last >= offset => {
+                    damaged.push((first, last));
+                    offset = last + 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn try_fetch(
+        &self,
+        offset: i64,
+        max_bytes: usize,
+        committed: bool,
+    ) -> strandline::Result<(Vec<Record>, i64)> {
         let options = FetchOptions::new().max_bytes(max_bytes).isolation(isolation(committed));
         let fetched = self.0.fetch(offset, options)?;
         let mut records = Vec::new();

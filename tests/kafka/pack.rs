@@ -62,6 +62,11 @@ pub(crate) fn write_vectors(prefixes: &[&str]) -> TempDir {
     })
 }
 
+/// Unpacks the recipes of damaged directories, with what Kafka makes of each.
+pub(crate) fn recovery_variants() -> TempDir {
+    unpack("golden-recovery", |_| true)
+}
+
 /// The bytes of `tests/data/NAME.zst`, inflated.
 pub(crate) fn inflate(name: &str) -> Vec<u8> {
     let packed = fs::File::open(data(&format!("{name}.zst"))).unwrap();

@@ -1,0 +1,131 @@
+//! Damaging files by recipe, and finding the whole batches in them without the engine.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::text::Fields;
+
+/// Offsets that batches hold.
+#[derive(Debug, Default)]
+pub(crate) struct Offsets(Vec<RangeInclusive<i64>>);
+
+impl Offsets {
+    pub(crate) fn contains(&self, offset: i64) -> bool {
+        self.0.iter().any(|range| range.contains(&offset))
+    }
+
+    pub(crate) fn extend(&mut self, others: Offsets) {
+        self.0.extend(others.0);
+    }
+}
+
+const HEADER_LEN: usize = 61;
+
+/// Length and offsets of the batch at `at`, if it is of format v2, whole, and its checksum holds.
+fn batch_at(bytes: &[u8], at: usize) -> Option<(usize, RangeInclusive<i64>)> {
+    let header = bytes.get(at..at + HEADER_LEN)?;
+    let i32_at = |at: usize| i32::from_be_bytes(header[at..at + 4].try_into().unwrap());
+    let len = usize::try_from(i32_at(8)).ok()?.checked_add(12)?;
+    let batch = bytes.get(at..at.checked_add(len)?).filter(|_| len >= HEADER_LEN)?;
+    let base = i64::from_be_bytes(header[..8].try_into().unwrap());
+    let holds = crc32c::crc32c(&batch[21..]) == i32_at(17) as u32;
+    (header[16] == 2 && holds).then(|| (len, base..=base + i64::from(i32_at(23))))
+}
+
+/// The offsets of the batches that lead from the front of a file, as far as they are whole.
+pub(crate) fn whole_in_front(bytes: &[u8]) -> Offsets {
+    let mut offsets = Offsets::default();
+    let mut at = 0;
+    while let Some((len, range)) = batch_at(bytes, at) {
+        offsets.0.push(range);
+        at += len;
+    }
+    offsets
+}
+
+/// The offsets of all whole batches of a file, wherever they lie.
+fn whole_anywhere(bytes: &[u8]) -> Offsets {
+    let mut offsets = Offsets::default();
+    let mut at = 0;
+    while at < bytes.len() {
+        match batch_at(bytes, at) {
+            Some((len, range)) => {
+                offsets.0.push(range);
+                at += len;
+            }
+            None => at += 1,
+        }
+    }
+    offsets
+}
+
+/// The offsets of the intact batches of a partition: all whole ones of finished segments, and those
+/// of the last one up to its torn tail. A compaction's `.swap` is a segment like the others.
+pub(crate) fn intact(partition: &Path) -> Offsets {
+    let mut logs: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for entry in fs::read_dir(partition).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.ends_with(".log") || name.ends_with(".log.swap") {
+            logs.insert(name, fs::read(&path).unwrap());
+        }
+    }
+    let last = logs.keys().rfind(|name| name.ends_with(".log")).cloned();
+    let mut offsets = Offsets::default();
+    for (name, bytes) in logs {
+        let is_last = last.as_ref() == Some(&name);
+        offsets.extend(if is_last { whole_in_front(&bytes) } else { whole_anywhere(&bytes) });
+    }
+    offsets
+}
+
+/// Carries out one operation of a recipe.
+pub(crate) fn damage(partition: &Path, operation: &Value) {
+    let path = |field: &str| partition.join(operation.text(field));
+    let read = |field: &str| fs::read(path(field)).unwrap();
+    match operation.text("op") {
+        "truncate" => {
+            let file = fs::File::options().write(true).open(path("file")).unwrap();
+            file.set_len(operation.number("size") as u64).unwrap();
+        }
+        "append" => {
+            let mut bytes = read("file");
+            match operation.maybe_number("zeros") {
+                Some(zeros) => bytes.resize(bytes.len() + zeros as usize, 0),
+                None => bytes.extend(unhex(operation.text("hex"))),
+            }
+            fs::write(path("file"), bytes).unwrap();
+        }
+        "appendFrom" => {
+            let (at, len) = (operation.number("at") as usize, operation.number("length") as usize);
+            let mut bytes = read("file");
+            bytes.extend_from_slice(&read("from")[at..at + len]);
+            fs::write(path("file"), bytes).unwrap();
+        }
+        "overwrite" => {
+            let (at, new) = (operation.number("at") as usize, unhex(operation.text("hex")));
+            let mut bytes = read("file");
+            bytes[at..at + new.len()].copy_from_slice(&new);
+            fs::write(path("file"), bytes).unwrap();
+        }
+        "xor" => {
+            let mut bytes = read("file");
+            bytes[operation.number("at") as usize] ^= operation.number("mask") as u8;
+            fs::write(path("file"), bytes).unwrap();
+        }
+        "delete" => fs::remove_file(path("file")).unwrap(),
+        "create" => fs::write(path("file"), unhex(operation.text("hex"))).unwrap(),
+        "copy" => drop(fs::copy(path("from"), path("to")).unwrap()),
+        "rename" => fs::rename(path("from"), path("to")).unwrap(),
+        other => panic!("no such operation: {other}"),
+    }
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    pairs.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect()
+}
