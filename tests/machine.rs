@@ -45,6 +45,7 @@ fn child() {
     match words[..] {
         ["kill", path, round] => kill::child(path.as_ref(), round.parse().unwrap()),
         ["life", path, fault, variant] => life::live(path.as_ref(), fault, variant),
+        ["lives", path] => life::lives(path.as_ref()),
         ["look", path, fault, story] => life::look(path.as_ref(), fault, story),
         ["mend", path, fault, story] => life::mend(path.as_ref(), fault, story),
         ["limit", path, which] => limits::child(path.as_ref(), which),

@@ -108,6 +108,16 @@ pub(crate) fn mend(path: &Path, fault: &str, story: &str) {
     });
 }
 
+/// One life after the other, each in a store of its own, until it is killed.
+pub(crate) fn lives(path: &Path) {
+    for number in 0_usize.. {
+        say(&format!("life {number}"));
+        let variant = VARIANTS[number % VARIANTS.len()];
+        live(&path.join(format!("store-{number}")), "none", variant);
+        let _ = std::fs::remove_dir_all(path.join(format!("store-{number}")));
+    }
+}
+
 fn read_story(file: &str) -> Story {
     let lines = std::fs::read_to_string(file).expect("a story");
     Story::of(&lines.lines().map(str::to_owned).collect::<Vec<_>>())
@@ -159,6 +169,7 @@ impl Actor<'_> {
         self.attempt("roll", |actor| actor.log().roll())?;
         self.append(2, Durability::Written)?;
         self.attempt("flush", |actor| actor.log().flush())?;
+        self.tell("settled");
         self.read()?;
         self.delete(4)?;
         let target = self.append(3, Durability::Synced)?;
@@ -254,7 +265,7 @@ impl Actor<'_> {
         let base = self.attempt("append", |actor| {
             actor.appends += 1;
             let values = values(actor.appends, count);
-            actor.tell(&format!("append {} {count}", actor.appends));
+            actor.tell(&format!("append {} {count} {durability:?}", actor.appends));
             let batch = Batch::of(values.iter().map(|value| Record::new().value(value)));
             let appended = actor.log().append(batch, durability);
             if let Ok(appended) = &appended {
@@ -330,7 +341,9 @@ impl Actor<'_> {
     fn close(&mut self) -> std::result::Result<(), GaveUp> {
         self.attempt("close", |actor| {
             actor.log = None;
-            actor.store().close()
+            actor.store().close()?;
+            actor.tell("settled");
+            Ok(())
         })?;
         self.store = None;
         Ok(())

@@ -1,6 +1,6 @@
 //! Power cuts of a real file system, by images of its disk.
 //!
-//! While a child appends to a store on a file system that is a file itself, that file is copied.
+//! While a child appends to a store, or does all else that can be done to one, on a file system that is a file itself, that file is copied.
 //! The copy is mounted, which replays the file system's journal, and the store in it is opened:
 //! what was acknowledged `Synced` before the copy began is there, below the log's end nothing is
 //! missing, nothing is invented, no damage is reported.
@@ -13,6 +13,7 @@
 //! has those.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -24,11 +25,13 @@ use strandline::Durability;
 
 use crate::kill::{self, Acknowledged, Dice};
 use crate::run::{self, Layer, assert_well, can, output, said, say, word};
+use crate::story::Story;
+use crate::sweep;
 
 /// Images of each file system in a plain `cargo test`; `just power-cut` takes more.
 const CUTS: usize = 6;
 /// How many images are taken of one child's store.
-const CUTS_A_CHILD: usize = 10;
+const CUTS_A_CHILD: usize = 3;
 
 #[test]
 fn a_power_cut_of_a_real_file_system_loses_nothing_that_was_synced() {
@@ -127,9 +130,12 @@ pub(crate) fn cuts(path: &Path, kind: &str, count: usize) {
     let mut left = count;
     for round in 0.. {
         let now = left.min(CUTS_A_CHILD);
-        let store = format!("{}/store", disk.live);
-        shell(&format!("rm -rf {store}"));
-        cut_one_child(&disk, round, now, &mut dice, &mut distinct);
+        shell(&format!("rm -rf {}/store*", disk.live));
+        if round % 2 == 0 {
+            cut_an_appender(&disk, round, now, &mut dice, &mut distinct);
+        } else {
+            cut_lives(&disk, now, &mut dice, &mut distinct);
+        }
         left -= now;
         if left == 0 {
             break;
@@ -155,7 +161,7 @@ struct Told {
     more: Condvar,
 }
 
-fn cut_one_child(
+fn cut_an_appender(
     disk: &Disk,
     round: u64,
     cuts: usize,
@@ -205,12 +211,51 @@ fn wait(told: &Told, wanted: &mut usize, more: usize) -> Acknowledged {
     synced.1.clone()
 }
 
+/// Cuts a child that does all that can be done to a log. It speaks into a file, so that all that it
+/// has begun is known at any time.
+fn cut_lives(disk: &Disk, cuts: usize, dice: &mut Dice, distinct: &mut BTreeSet<u64>) {
+    let path = format!("{}.said", disk.live);
+    let mut command = run::child(&["lives", &disk.live]);
+    command.stdout(File::create(&path).expect("a file")).stderr(Stdio::null());
+    let mut child = Ends(command.spawn().expect("a child"));
+    let lines = || said(&std::fs::read(&path).expect("what it said"));
+    for _ in 0..cuts {
+        let wanted = lines().len() + 1 + dice.below(60) as usize;
+        let happened = loop {
+            let lines = lines();
+            if lines.len() >= wanted {
+                break lines;
+            }
+            assert!(child.0.try_wait().expect("its state").is_none(), "the child has ended");
+            std::thread::yield_now();
+        };
+        disk.copy(&child.0);
+        let begun = lines();
+        let is_life = |line: &String| line.starts_with("life ");
+        let life = happened.iter().rposition(is_life).expect("a life");
+        let name = happened[life].replace("life ", "store-");
+        disk.with_cut(|at| {
+            let is_over = |line: &String| line == "lived";
+            if begun[life..].iter().any(is_over) {
+                // It is being removed.
+                return;
+            }
+            distinct.insert(lengths(&at.join(&name)));
+            let story = Story::after_power_loss(&happened[life..], &begun[happened.len()..]);
+            sweep::check_story("a power cut", &at.join(&name), &begun[life..], story);
+        });
+        shell(&format!("kill -CONT {}", child.0.id()));
+    }
+}
+
 /// The names and lengths of all files.
 fn lengths(path: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
     let mut left = vec![path.to_owned()];
     while let Some(dir) = left.pop() {
-        let mut entries: Vec<_> = dir.read_dir().unwrap().map(Result::unwrap).collect();
+        // A store may not be there yet.
+        let entries = dir.read_dir().into_iter().flatten();
+        let mut entries: Vec<_> = entries.map(Result::unwrap).collect();
         entries.sort_by_key(std::fs::DirEntry::path);
         for entry in entries {
             let about = entry.metadata().unwrap();

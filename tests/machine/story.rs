@@ -39,6 +39,12 @@ pub(crate) struct Story {
     start: (i64, i64),
     /// What is under way.
     begun: Option<Begun>,
+    /// Whether the power was lost: then what was only `Written` is not sure …
+    power: bool,
+    /// … until something later is durable.
+    written: BTreeMap<i64, String>,
+    /// Whether the append under way is only to be `Written`.
+    writes: bool,
 }
 
 /// Where a value may be that is not sure.
@@ -65,11 +71,30 @@ pub(crate) fn values(append: u64, count: u64) -> Vec<String> {
 
 impl Story {
     pub(crate) fn of(lines: &[String]) -> Story {
-        let mut story = Story::default();
+        Story::default().told(lines)
+    }
+
+    /// What is left of it once the power was lost, after `happened` and somewhere in what was
+    /// `begun` since.
+    pub(crate) fn after_power_loss(happened: &[String], begun: &[String]) -> Story {
+        let story = Story { power: true, ..Story::default() }.told(happened);
+        let begins = |line: &&String| {
+            ["append ", "truncate ", "start-over ", "delete "]
+                .iter()
+                .any(|what| line.starts_with(what))
+        };
+        let mut story = story.told(&begun.iter().filter(begins).cloned().collect::<Vec<_>>());
+        story.written.clear();
+        story.power = false;
+        story
+    }
+
+    fn told(mut self, lines: &[String]) -> Story {
+        let story = &mut self;
         for line in lines {
             story.tell(line);
         }
-        story
+        self
     }
 
     /// Takes in a line.
@@ -82,7 +107,9 @@ impl Story {
                 let anywhere = Bound { at: None, below: i64::MAX };
                 self.unsure.extend(values.iter().map(|value| (value.clone(), anywhere)));
                 self.begun = Some(Begun::Append(values));
+                self.writes = words.get(3) == Some(&"Written");
             }
+            "settled" => self.settle(),
             "appended" => self.appended(number(1)),
             "refused" => drop(self.take_appended()),
             "truncate" => {
@@ -93,7 +120,10 @@ impl Story {
                 self.doubt(0);
                 self.start.1 = self.start.1.max(number(1));
             }
-            "started-over" => *self = Story { start: (number(1), number(1)), ..Story::default() },
+            "started-over" => {
+                let start = (number(1), number(1));
+                *self = Story { start, power: self.power, ..Story::default() };
+            }
             "truncated" => {
                 let Some(Begun::Truncate(to)) = self.begun.take() else { panic!("{line}") };
                 self.unsure.retain(|_, bound| bound.at.is_none_or(|at| at < to));
@@ -112,6 +142,15 @@ impl Story {
         for (at, value) in self.sure.split_off(&from) {
             self.unsure.insert(value, Bound { at: Some(at), below: i64::MAX });
         }
+        self.written.split_off(&from);
+    }
+
+    /// All that was written is durable.
+    fn settle(&mut self) {
+        for (at, value) in std::mem::take(&mut self.written) {
+            self.unsure.remove(&value);
+            self.sure.insert(at, value);
+        }
     }
 
     fn take_appended(&mut self) -> Vec<String> {
@@ -121,6 +160,14 @@ impl Story {
     }
 
     fn appended(&mut self, base: i64) {
+        if self.power && self.writes {
+            for (at, value) in (base..).zip(self.take_appended()) {
+                self.unsure.insert(value.clone(), Bound { at: Some(at), below: i64::MAX });
+                self.written.insert(at, value);
+            }
+            return;
+        }
+        self.settle();
         for (at, value) in (base..).zip(self.take_appended()) {
             let before = self.sure.insert(at, value);
             assert_eq!(before, None, "offset {at} was given twice");

@@ -34,9 +34,12 @@ fn faults(counted: &BTreeMap<String, (usize, usize)>, step: usize) -> Vec<Fault>
     all.into_iter().step_by(run::number("STRANDLINE_SWEEP", step)).collect()
 }
 
-/// Opens what a child left, and goes on with it.
 fn check(what: &str, path: &Path, lines: &[String]) {
-    let mut story = Story::of(lines);
+    check_story(what, path, lines, Story::of(lines));
+}
+
+/// Opens what a child left, and goes on with it.
+pub(crate) fn check_story(what: &str, path: &Path, lines: &[String], mut story: Story) {
     let wrong = |why: &dyn Debug| -> ! { panic!("{what}: {why:?}\n{}", lines.join("\n")) };
     for opening in 0..2 {
         let store = options().open(path).unwrap_or_else(|error| wrong(&error));
