@@ -10,9 +10,9 @@ use strandline::{
     Clock, Durability, Error, FetchOptions, Isolation, Log, Record, Store, TimestampedOffset,
 };
 
-use crate::content::{Batch, Content, Found, said};
-use crate::files;
-use crate::world::{PRODUCER, START, options};
+use super::content::{Batch, Content, Found, said};
+use super::files;
+use super::world::{PRODUCER, START, options};
 
 /// When the machine is up again.
 pub(crate) const LATER: i64 = START + 3_600_000;

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use strandline::testing::sim::{Call, Cut, Disk, Image, Order};
 
-use crate::check::{Depth, Expected, check, check_with_one_slot, check_without_owner};
-use crate::content::Content;
-use crate::images::cuts;
-use crate::ops::Op;
-use crate::world::{Step, World};
+use super::check::{Depth, Expected, check, check_with_one_slot, check_without_owner};
+use super::content::Content;
+use super::images::cuts;
+use super::ops::Op;
+use super::world::{Step, World};
 
 /// Which crashes are tried.
 #[derive(Clone, Copy)]
@@ -205,7 +205,7 @@ pub(crate) fn again(
     }
     println!("before: {}", expected.before);
     println!("after: {}", expected.after);
-    println!("found: {}", crate::check::describe(&left));
+    println!("found: {}", super::check::describe(&left));
     one(&left, &expected, 0, (plan, &Tally::default()))?;
     Ok(format!("power cut before {call}: all promises are kept"))
 }
@@ -237,8 +237,8 @@ fn within_recovery(
 ) -> Result<(), String> {
     let disk = Disk::from(image.clone());
     disk.record();
-    let opened = crate::check::open(disk)?;
-    let before = crate::check::recognised(&opened.log, expected)?;
+    let opened = super::check::open(disk)?;
+    let before = super::check::recognised(&opened.log, expected)?;
     let batch = strandline::Batch::of([strandline::Record::new().value("in recovery")]);
     let appended = opened.log.append(batch, strandline::Durability::Synced);
     appended.map_err(|why| format!("append in recovery: {why}"))?;

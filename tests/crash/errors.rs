@@ -5,12 +5,13 @@ use std::rc::Rc;
 use strandline::testing::sim::{Call, Disk, ERRORS, Fault, Image, SyncFault};
 use strandline::{Durability, Error, Record};
 
-use crate::check::{self, Depth, Expected, check};
-use crate::content::{Content, Found, said};
-use crate::enumerate::{Plan, Run, run};
-use crate::images::{Random, cuts};
-use crate::ops::Op;
-use crate::world::World;
+use super::check::{self, Depth, Expected, check};
+use super::content::{Content, Found, said};
+use super::files;
+use super::enumerate::{Plan, Run, run};
+use super::images::{Random, cuts};
+use super::ops::Op;
+use super::world::World;
 
 /// What can strike call number `call`: each error, and a write that stops short.
 pub(crate) fn faults(call: u64) -> impl Iterator<Item = Fault> {
@@ -34,6 +35,10 @@ pub(crate) fn with_fault(
         if let Err(error) = struck {
             is_typed(&error).map_err(|why| format!("{op}: {why}"))?;
             world.disk.heal();
+            if matches!(error, Error::Io { .. }) {
+                files::are_whole(&world.disk.image())
+                    .map_err(|why| format!("{op} failed and left a part: {why}"))?;
+            }
             goes_on(&world, &content, *op)?;
             works_again(&mut world, *op, &error)?;
         }
@@ -158,7 +163,7 @@ const MARK: &[u8] = b"recovered\0";
 
 fn recover(disk: Disk) -> strandline::Result<()> {
     let clock = strandline::Clock::manual(check::LATER);
-    let store = strandline::testing::sim::open(&disk, crate::world::options(&clock))?;
+    let store = strandline::testing::sim::open(&disk, super::world::options(&clock))?;
     let log = store.log("events", 0)?;
     log.fetch(log.log_start_offset()?, strandline::FetchOptions::new())?;
     let batch = strandline::Batch::of([Record::new().value("recovered")]);
@@ -208,6 +213,11 @@ pub(crate) fn with_failed_sync(
                     there = twin.step(*op, there)?.after;
                 }
                 after = there;
+                // What is promised from here on has to hold too, whatever became of that sync.
+                if world.act(Op::AppendSynced).is_ok() {
+                    content = Rc::new(Content::of(&world.log)?);
+                    after = Rc::clone(&content);
+                }
                 break;
             }
         }

@@ -2,8 +2,8 @@
 
 use strandline::testing::sim::Order;
 
-use crate::enumerate::{Plan, again};
-use crate::ops::{EVERY, Op, RARE};
+use super::enumerate::{Plan, again};
+use super::ops::{EVERY, Op, RARE};
 
 /// `seed:order:ops:call:image`, as in `1:Strict:AppendSynced,Roll:57:3`; a process death has the
 /// image `death`.

@@ -8,8 +8,8 @@ use strandline::{
     Batch, Clock, Durability, Error, Log, LogConfig, Record, Store, StoreOptions, TopicOptions,
 };
 
-use crate::content::{Content, said};
-use crate::ops::Op;
+use super::content::{Content, said};
+use super::ops::Op;
 
 /// When everything begins: 2023-11-14.
 pub(crate) const START: i64 = 1_700_000_000_000;

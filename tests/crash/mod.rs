@@ -1,0 +1,139 @@
+//! Programs at work on a simulated disk: everything that can happen to them is tried, and what is
+//! left is asked for everything that was promised (`docs/durability.md`).
+
+pub(crate) mod check;
+pub(crate) mod content;
+pub(crate) mod enumerate;
+pub(crate) mod errors;
+pub(crate) mod files;
+pub(crate) mod images;
+pub(crate) mod ops;
+pub(crate) mod replay;
+pub(crate) mod world;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use strandline::testing::sim::Order;
+
+use enumerate::{Plan, Tally, enumerate};
+use images::Random;
+use ops::{EVERY, Op, RARE};
+
+/// All sequences of so many of the usual operations.
+pub(crate) fn sequences(len: usize) -> Vec<Vec<Op>> {
+    let mut all = vec![Vec::new()];
+    for _ in 0..len {
+        let longer = |sequence: &Vec<Op>| {
+            EVERY.map(|op| sequence.iter().copied().chain([op]).collect::<Vec<_>>())
+        };
+        all = all.iter().flat_map(longer).collect();
+    }
+    all
+}
+
+/// Random sequences of `len` operations, the rare ones among them.
+pub(crate) fn sampled(count: usize, len: usize, seed: u64) -> Vec<Vec<Op>> {
+    let mut dice = Random(seed);
+    let mut op = || match dice.below(EVERY.len() + RARE.len()) {
+        common if common < EVERY.len() => EVERY[common],
+        rare => RARE[rare - EVERY.len()],
+    };
+    (0..count).map(|_| (0..len).map(|_| op()).collect()).collect()
+}
+
+/// Tries all crashes that `plan` asks for, in all `sequences`, on both cores.
+pub(crate) fn try_all(layer: &str, sequences: &[Vec<Op>], plan: Plan) {
+    let began = Instant::now();
+    let tally = Tally::default();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(ops) = sequences.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if tally.failures.lock().unwrap().len() > 5 {
+                        return;
+                    }
+                    enumerate(ops, plan, &tally);
+                }
+            });
+        }
+    });
+    let failures = tally.failures.lock().unwrap();
+    let images: Vec<_> = tally.images.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+    println!(
+        "layer={layer} runs={} distinct={} depth2={} depth3={} failures={} seconds={}",
+        tally.runs.load(Ordering::Relaxed),
+        tally.distinct(),
+        images[1],
+        images[2],
+        failures.len(),
+        began.elapsed().as_secs(),
+    );
+    for failure in failures.iter() {
+        println!("{failure}");
+    }
+    assert!(failures.is_empty(), "{} broken promises", failures.len());
+}
+
+/// Does `work` for all `items`, on both cores, and says how many runs that were.
+pub(crate) fn for_all<T: Sync>(
+    layer: &str,
+    items: &[T],
+    work: impl Fn(&T, &mut Random) -> Result<u64, String> + Sync,
+) {
+    let began = Instant::now();
+    let (next, runs) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(at) else { return };
+                    if failures.lock().unwrap().len() > 5 {
+                        return;
+                    }
+                    match work(item, &mut Random(at as u64)) {
+                        Ok(count) => _ = runs.fetch_add(count, Ordering::Relaxed),
+                        Err(why) => failures.lock().unwrap().push(why),
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    println!(
+        "layer={layer} runs={} distinct={} failures={} seconds={}",
+        runs.load(Ordering::Relaxed),
+        runs.load(Ordering::Relaxed),
+        failures.len(),
+        began.elapsed().as_secs(),
+    );
+    assert!(failures.is_empty(), "{} broken promises\n{}", failures.len(), failures.join("\n"));
+}
+
+/// All crashes of the last operation, the others being those of shorter sequences.
+pub(crate) const LAST: Plan = Plan {
+    order: Order::Strict,
+    seed: 1,
+    random: 16,
+    full: 16,
+    twice: 50,
+    thrice: 1000,
+    every_step: false,
+};
+
+/// Short sequences, and some longer ones.
+pub(crate) fn some_sequences() -> Vec<Vec<Op>> {
+    let mut all = sequences(1);
+    all.extend(sequences(2));
+    all.extend(sampled(400, 5, 5));
+    all
+}
+
+/// A sequence, for messages.
+pub(crate) fn in_words(ops: &[Op]) -> String {
+    ops.iter().map(Op::to_string).collect::<Vec<_>>().join(", ")
+}
