@@ -57,17 +57,21 @@ fn make(dir: &Dir, kept: &Dir) -> Result<()> {
     }
 }
 
-/// Where the zeros begin that the bytes end with.
+/// Where the zeros begin that the bytes end with. Holes are skipped unread.
 fn trimmed_end(file: &File, range: &Range<u64>) -> std::io::Result<u64> {
-    let mut end = range.end;
+    let mut end = range.start;
+    let mut at = range.start;
     let mut piece = vec![0; READ_BYTES];
-    while end > range.start {
-        let len = piece.len().min((end - range.start) as usize);
-        file.read_exact_at(&mut piece[..len], end - len as u64)?;
+    while at < range.end
+        && let Some(data) = file.next_data(at)?.filter(|data| *data < range.end)
+    {
+        at = at.max(data);
+        let len = piece.len().min((range.end - at) as usize);
+        file.read_exact_at(&mut piece[..len], at)?;
         if let Some(last) = piece[..len].iter().rposition(|&byte| byte != 0) {
-            return Ok(end - (len - 1 - last) as u64);
+            end = at + last as u64 + 1;
         }
-        end -= len as u64;
+        at += len as u64;
     }
     Ok(end)
 }

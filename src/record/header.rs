@@ -75,6 +75,11 @@ pub(crate) fn old_message_len(bytes: &[u8]) -> usize {
     LENGTH_EXCLUDES + usize::try_from(LENGTH.get(bytes)).unwrap_or(0)
 }
 
+/// The checksum of such a message, and where begins what it covers.
+pub(crate) fn old_message_covered(head: &[u8]) -> (u32, usize) {
+    (OLD_CRC.get(head), OLD_BODY)
+}
+
 /// Whether `bytes` are such a message, whole: its own checksum, at byte 12, is that of everything
 /// behind it. Zeros or rot in a batch's header can make it look like one.
 pub(crate) fn is_old_message(bytes: &[u8]) -> bool {
@@ -151,6 +156,11 @@ impl BatchHeader {
             return Err(BatchError::ImpossibleOffsets { base, delta });
         }
         Ok(header)
+    }
+
+    /// The checksum of the batch whose header these bytes are, and where begins what it covers.
+    pub(crate) fn covered(header: &[u8]) -> (u32, usize) {
+        (CRC.get(header), ATTRIBUTES.start())
     }
 
     /// Writes the header over the start of `batch`, which holds the whole batch, and computes its

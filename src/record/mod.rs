@@ -27,7 +27,8 @@ pub use header::BatchHeader;
 #[cfg(test)]
 pub(crate) use header::NewHeader;
 pub(crate) use header::{
-    HEADER_LEN, Prefix, Stamp, check_crc, is_old_message, old_message_len, place, stamp,
+    HEADER_LEN, Prefix, Stamp, check_crc, is_old_message, old_message_covered, old_message_len,
+    place, stamp,
 };
 pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 pub use read::{FetchedRecord, Header, Headers, Records};

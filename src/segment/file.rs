@@ -4,14 +4,13 @@
 //! what the file held when it was opened, so one that grows meanwhile does no harm.
 
 use std::io;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::walk::{Resumed, batch_at};
+use super::walk::{Resumed, batch_at, zeros_follow};
 use super::window::Window;
-use super::{READ_BYTES, Stop, names, resume_behind, walk};
-use crate::error::{Cause, Error, Result};
+use super::{READ_BYTES, names, resume_behind};
+use crate::error::{Error, Result};
 use crate::fs::{Access, Dir, File};
 use crate::record::{BatchError, BatchHeader, HEADER_LEN, Offset, RecordBatch};
 
@@ -257,18 +256,15 @@ impl LogPieces<'_> {
         }
     }
 
-    fn only_zeros_from(&self, position: u64) -> io::Result<bool> {
-        let (file, end) = (&self.log.0.file, self.window.end());
-        let stop =
-            &mut |_: u64, _: &RecordBatch<'_>| ControlFlow::Break(Cause::Mismatch("a batch"));
-        Ok(position < end && walk(file, position, end, stop)?.stop == Stop::Zeros)
+    fn only_zeros_from(&mut self, position: u64) -> io::Result<bool> {
+        let is_inside = position < self.window.end();
+        Ok(is_inside && zeros_follow(&self.log.0.file, &mut self.window, position)?)
     }
 
     fn ends_in_zeros(&mut self, position: u64, header: &BatchHeader) -> io::Result<bool> {
-        let size = header.size_bytes();
-        let payload = &self.window.at_most(position, size)?[HEADER_LEN..];
-        let tail = &payload[payload.len().saturating_sub(TORN_ZEROS)..];
-        Ok(tail.iter().all(|&byte| byte == 0))
+        let tail = (header.size_bytes() - HEADER_LEN).min(TORN_ZEROS);
+        let from = position + (header.size_bytes() - tail) as u64;
+        Ok(self.window.at_most(from, tail)?.iter().all(|&byte| byte == 0))
     }
 }
 

@@ -10,8 +10,12 @@ use crate::fs::File;
 use crate::planted::{self, Bug};
 use crate::record::{
     BatchError, BatchHeader, HEADER_LEN, Offset, RecordBatch, UncheckedBatch, is_old_message,
-    old_message_len,
+    old_message_covered, old_message_len,
 };
+
+/// A batch that claims more bytes than these is held only once its checksum was found to hold: four
+/// bytes cost no gigabytes.
+const MOST_HELD_UNCHECKED: usize = 4 << 20;
 
 /// Why a walk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,8 +99,17 @@ fn whole_at(
         Err(BatchError::Incomplete { need, .. }) => need,
         Err(BatchError::Legacy(magic)) => {
             let len = old_message_len(bytes);
-            let message = window.at_most(position, len)?;
-            let is_old = message.len() == len && is_old_message(message);
+            let (stored, covered) = old_message_covered(bytes);
+            let is_old = if len as u64 > window.end() - position {
+                false
+            } else if len > MOST_HELD_UNCHECKED {
+                let mut crc = flate2::Crc::new();
+                let body = position + covered as u64..position + len as u64;
+                window.for_each_piece(body, &mut |piece| crc.update(piece))?;
+                stored == crc.sum()
+            } else {
+                is_old_message(window.at_most(position, len)?)
+            };
             let error = if is_old { BatchError::Legacy } else { BatchError::UnknownMagic };
             return Ok(Err(error(magic)));
         }
@@ -107,11 +120,18 @@ fn whole_at(
         // It claims more than there is: nothing is read for that.
         return Ok(Err(BatchError::Incomplete { have: left as usize, need }));
     }
+    if need > MOST_HELD_UNCHECKED {
+        let (stored, covered) = BatchHeader::covered(window.at_most(position, HEADER_LEN)?);
+        let computed = window.checksum(position + covered as u64..position + need as u64)?;
+        if stored != computed {
+            return Ok(Err(BatchError::Crc { stored, computed }));
+        }
+    }
     Ok(UncheckedBatch::decode(window.from(position, need)?))
 }
 
 /// Whether all bytes from `position` to the end are zeros. Holes are skipped unread.
-fn zeros_follow(file: &File, window: &mut Window, position: u64) -> io::Result<bool> {
+pub(super) fn zeros_follow(file: &File, window: &mut Window, position: u64) -> io::Result<bool> {
     let mut at = position;
     while at < window.end() {
         match file.next_data(at)? {
@@ -160,14 +180,16 @@ pub(crate) fn resume_behind(
         }
     }
     // Bytes that look like a header and are none can be checked in vain; this bounds for how long.
-    let mut patience = 16 * (end - position) + (64 << 20);
+    let mut patience = (end - position).saturating_mul(16).saturating_add(64 << 20);
     let mut at = position + 1;
     while at + HEADER_LEN as u64 <= end && patience > 0 {
         let held = window.from(at, HEADER_LEN)?;
         let steps = held.len() + 1 - HEADER_LEN;
         let found = (0..steps).find(|&step| looks_like_a_batch(&held[step..], &offsets));
         let Some(step) = found else {
-            at += steps as u64;
+            // A header may begin with zeros, right before a hole ends.
+            let Some(data) = file.next_data(at + steps as u64)? else { break };
+            at = (at + steps as u64).max(data.saturating_sub(HEADER_LEN as u64));
             continue;
         };
         at += step as u64;

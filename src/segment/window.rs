@@ -1,9 +1,11 @@
 //! A window on a file: large reads, small looks.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::fs::File;
+use crate::wire::crc32c;
 
 /// Bytes that one read brings. Larger ones win nothing, smaller ones lose.
 pub(crate) const READ_BYTES: usize = 256 << 10;
@@ -78,12 +80,45 @@ impl Window {
         }
         let have = self.bytes.len();
         let wanted = (position - self.start) as usize + want;
+        // What a batch claims to be long may be more than there is memory.
+        let missing = wanted.saturating_sub(have);
+        self.bytes.try_reserve_exact(missing).map_err(|_| io::ErrorKind::OutOfMemory)?;
         self.bytes.resize(wanted.max(have), 0);
         let result = self.file.read_exact_at(&mut self.bytes[have..], self.start + have as u64);
         if result.is_err() {
             self.bytes.truncate(have);
         }
         result
+    }
+
+    /// The checksum of a stretch of the file, read piece by piece: nothing of it is held, and holes
+    /// are not read.
+    pub(crate) fn checksum(&self, stretch: Range<u64>) -> io::Result<u32> {
+        let (mut crc, mut at) = (0, stretch.start);
+        while at < stretch.end {
+            let data = self.file.next_data(at)?.unwrap_or(stretch.end).clamp(at, stretch.end);
+            crc = crc32c::extend_zeros(crc, data - at);
+            at = data + (stretch.end - data).min(READ_BYTES as u64);
+            self.for_each_piece(data..at, &mut |piece| crc = crc32c::extend(crc, piece))?;
+        }
+        Ok(crc)
+    }
+
+    /// Gives a stretch of the file to `visit`, piece by piece.
+    pub(crate) fn for_each_piece(
+        &self,
+        stretch: Range<u64>,
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> io::Result<()> {
+        let mut piece = vec![0; READ_BYTES];
+        let mut at = stretch.start;
+        while at < stretch.end {
+            let len = piece.len().min((stretch.end - at) as usize);
+            self.file.read_exact_at(&mut piece[..len], at)?;
+            visit(&piece[..len]);
+            at += len as u64;
+        }
+        Ok(())
     }
 
     /// Takes the bytes that are held, and where they begin.

@@ -42,6 +42,20 @@ const fn multiply(a: u32, mut b: u32) -> u32 {
     product
 }
 
+/// The checksum of some bytes whose checksum is `crc` followed by so many zeros.
+pub(crate) fn extend_zeros(crc: u32, len: u64) -> u32 {
+    let (mut crc, mut zeros, mut rest, mut run) = (crc, checksum(&[0]), len, 1);
+    while rest != 0 {
+        if rest & 1 == 1 {
+            crc = combine(crc, zeros, run);
+        }
+        zeros = combine(zeros, zeros, run);
+        rest >>= 1;
+        run <<= 1;
+    }
+    crc
+}
+
 /// The checksum of two runs of bytes, one behind the other, from the checksum of each and the
 /// length of the second. It costs some 32 steps for each bit set in the length: for less than about
 /// 4 KiB summing again is as fast.
@@ -64,6 +78,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn zeros_are_summed_without_being_there() {
+        for len in [0, 1, 2, 3, 100, 4096, 70_001] {
+            let bytes = [b"before".to_vec(), vec![0; len]].concat();
+            assert_eq!(extend_zeros(checksum(b"before"), len as u64), checksum(&bytes), "{len}");
+        }
+    }
 
     #[test]
     fn the_check_value_is_that_of_the_catalogue() {
