@@ -16,9 +16,6 @@ use crate::planted::{self, Bug};
 use crate::record::Offset;
 use crate::wire::crc32c;
 
-/// The most that a transaction index may be.
-const MOST_TXN_BYTES: u64 = 256 << 20;
-
 impl Segment {
     /// Makes both index files complete and syncs them; says what they are then, `None` for one that
     /// was never made. Afterwards they are read as any finished file.
@@ -122,7 +119,7 @@ impl Segment {
     ) -> Result<Option<Vec<AbortedTxn>>> {
         let Some(expected) = expected else { return Ok(Some(Vec::new())) };
         let name = names::name(self.base_offset, Part::TxnIndex);
-        let bytes = match self.shared.dir.read_small(&name, MOST_TXN_BYTES) {
+        let bytes = match self.shared.dir.read_small(&name, expected.bytes.into()) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(None),

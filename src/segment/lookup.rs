@@ -14,6 +14,10 @@ use crate::fs::Access;
 use crate::index::{OFFSET_ENTRY_LEN, OffsetEntry, TimeEntry, last_before, slots_to_trust};
 use crate::record::{Offset, Timestamp};
 
+/// So many entries are read of an index that nothing vouches for: with Kafka's interval they reach
+/// over 4 GiB of log, and behind them the batches are walked.
+const MOST_HINTS: usize = 1 << 20;
+
 impl Segment {
     /// The last entry below `slots` with an offset at or below `wanted`.
     pub(super) fn offset_entry(
@@ -96,7 +100,7 @@ impl Segment {
             return Ok(bytes);
         }
         let failed = |error| Error::io("read", self.path(part), error);
-        let found = self.read_index(part, N, expected.is_some()).map_err(failed)?;
+        let found = self.read_index(part, N, expected).map_err(failed)?;
         let believed = match (found, expected) {
             (Some(bytes), Some(expected)) => {
                 let fits = bytes.len() == expected.bytes as usize
@@ -125,7 +129,7 @@ impl Segment {
         &self,
         part: Part,
         entry_len: usize,
-        is_finished: bool,
+        expected: Option<Expected>,
     ) -> io::Result<Option<IndexBytes>> {
         let name = super::names::name(self.base_offset, part);
         let file = match self.shared.dir.open(&name, Access::Read) {
@@ -133,16 +137,23 @@ impl Segment {
             opened => opened?,
         };
         let len = file.len()?;
-        if is_finished && self.shared.map_indexes && len > 0 {
+        if expected.is_some_and(|expected| len != u64::from(expected.bytes)) {
+            return Ok(None);
+        }
+        if expected.is_some() && self.shared.map_indexes && len > 0 {
             // Where it cannot be mapped it is read.
             if let Ok(map) = file.map() {
                 return Ok(Some(IndexBytes::Mapped(map)));
             }
         }
-        let mut bytes = vec![0; slots_to_trust(len, entry_len, self.end()) * entry_len];
+        let slots = slots_to_trust(len, entry_len, self.end());
+        let slots = if expected.is_some() { slots } else { slots.min(MOST_HINTS) };
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(slots * entry_len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        bytes.resize(slots * entry_len, 0);
         let read = file.read_at(&mut bytes, 0)?;
         bytes.truncate(read);
-        if !is_finished {
+        if expected.is_none() {
             trim_zeros(&mut bytes);
         }
         Ok(Some(IndexBytes::Held(bytes)))
