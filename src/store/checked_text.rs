@@ -89,6 +89,9 @@ impl Line<'_> {
     }
 }
 
+/// More lines than a hundred thousand topics have. In memory each takes far more than in the file.
+const MOST_LINES: usize = 500_000;
+
 /// The lines of a file behind its version, if its checksum fits.
 ///
 /// # Errors
@@ -106,6 +109,9 @@ pub(super) fn decode(file: &[u8]) -> Result<Vec<Line<'_>>, TextError> {
         }
         let (key, value) = line.split_once(' ').unwrap_or((line, ""));
         let line = Line { key, value, number };
+        if lines.len() > MOST_LINES {
+            return Err(line.malformed());
+        }
         if lines.is_empty() && line.key == "version" {
             let version = line.number(u32::MAX)?;
             if version > VERSION {

@@ -16,6 +16,9 @@ use crate::log::checkpoint_lines;
 pub(crate) use crate::log::checkpoint_lines::CheckpointError;
 use crate::record::Offset;
 
+/// More entries than any log directory has partitions. In memory each takes ten times its line.
+const MOST_ENTRIES: usize = 200_000;
+
 /// The topic name of the line that holds our opening number: no topic may have it.
 pub(crate) const OPENING_TOPIC: &str = "strandline-opening";
 
@@ -55,9 +58,11 @@ pub(crate) fn opening_number(entries: &[PartitionOffset]) -> Option<i32> {
 ///
 /// # Errors
 ///
-/// Any [`CheckpointError`]; a negative partition or offset is malformed.
+/// Any [`CheckpointError`]; a negative partition or offset, or an entry too many, is malformed.
 pub(crate) fn decode(file: &[u8]) -> Result<Vec<PartitionOffset>, CheckpointError> {
+    let mut left = MOST_ENTRIES;
     checkpoint_lines::decode(file, |[topic, partition, offset]| {
+        left = usize::checked_sub(left, 1)?;
         let partition = partition.parse().ok().filter(|partition| *partition >= 0)?;
         let offset = offset.parse().ok().filter(|offset| *offset >= 0)?;
         Some(PartitionOffset { topic: topic.to_owned(), partition, offset })

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::fs::Dir;
 use crate::log::{KafkaSays, Standing};
 use crate::record::Offset;
+use crate::wire::crc32c;
 
 /// The files.
 pub(super) const FILES: [&str; 3] = [
@@ -41,29 +42,24 @@ pub(super) struct Checkpoints {
     /// Whether Kafka's marker stood.
     pub(super) stopped_cleanly: bool,
     lines: [BTreeMap<(String, u32), Offset>; 3],
-    /// What stands in the files, as far as it is known.
-    written: [Option<Vec<u8>>; 3],
+    /// Length and checksum of what stands in the files, as far as it is known.
+    written: [Option<(usize, u32)>; 3],
 }
 
 impl Checkpoints {
-    /// What these bytes say. What is damaged says nothing, as in Kafka.
-    pub(super) fn of(files: [Option<Vec<u8>>; 3], root: &Dir, warnings: &mut Vec<String>) -> Self {
-        let mut checkpoints = Checkpoints::default();
-        for (at, bytes) in files.into_iter().enumerate() {
-            let Some(bytes) = bytes else { continue };
-            match checkpoint::decode(&bytes) {
-                Ok(entries) => checkpoints.take(at, entries),
-                Err(error) => {
-                    let what = match error {
-                        CheckpointError::UnsupportedVersion(_) => "not read",
-                        _ => "counts as empty",
-                    };
-                    warnings.push(warning(root, FILES[at], format!("{error}; {what}")));
-                }
+    /// Takes in what one of the files says. What is damaged says nothing, as in Kafka.
+    pub(super) fn read(&mut self, at: usize, bytes: &[u8], root: &Dir, warnings: &mut Vec<String>) {
+        match checkpoint::decode(bytes) {
+            Ok(entries) => self.take(at, entries),
+            Err(error) => {
+                let what = match error {
+                    CheckpointError::UnsupportedVersion(_) => "not read",
+                    _ => "counts as empty",
+                };
+                warnings.push(warning(root, FILES[at], format!("{error}; {what}")));
             }
-            checkpoints.written[at] = Some(bytes);
         }
-        checkpoints
+        self.written[at] = Some(sum(bytes));
     }
 
     fn take(&mut self, at: usize, entries: Vec<PartitionOffset>) {
@@ -120,14 +116,18 @@ impl Checkpoints {
             entries.extend(self.opening.map(PartitionOffset::opening));
         }
         let bytes = checkpoint::encode(&entries);
-        if self.written[at].as_ref() == Some(&bytes) {
+        if self.written[at] == Some(sum(&bytes)) {
             return Ok(());
         }
         // After a failure either may stand there.
         self.written[at] = None;
         let replaced = root.replace_small(FILES[at], &bytes);
         replaced.map_err(|error| Error::io("write", root.path().join(FILES[at]), error))?;
-        self.written[at] = Some(bytes);
+        self.written[at] = Some(sum(&bytes));
         Ok(())
     }
+}
+
+fn sum(bytes: &[u8]) -> (usize, u32) {
+    (bytes.len(), crc32c::checksum(bytes))
 }

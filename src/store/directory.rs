@@ -8,11 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::catalog::{Catalog, Known};
 use super::checkpoints::{Checkpoints, File};
-use super::found::{Found, Marker, OwnerFile};
+use super::found::{Found, MOST_BYTES, Marker, OwnerFile};
 use super::meta_properties::MetaProperties;
 use super::names::{self, DirName};
 use super::owner::{BootId, Owner};
-use super::topics::{TopicEntry, TopicState};
+use super::topics::{self, TopicEntry, TopicState};
 use super::{CLEAN_SHUTDOWN, LOCK, META_PROPERTIES, OWNER, TOPICS, clean_shutdown, random};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -239,6 +239,10 @@ impl Directory {
         if let Some(damaged) = damaged {
             let kept = self.root.replace_small(DAMAGED_TOPICS, &damaged);
             kept.map_err(|error| self.io("write", DAMAGED_TOPICS, error))?;
+        }
+        if bytes.len() as u64 > MOST_BYTES || topics::decode(&bytes).is_err() {
+            // What the next opening would not read is not written.
+            return Err(Error::TooLarge { what: "list of topics", limit: MOST_BYTES as usize });
         }
         let written = self.root.replace_small(TOPICS, &bytes);
         written.map_err(|error| self.io("write", TOPICS, error))?;

@@ -14,7 +14,7 @@ use crate::fs::{Dir, Kind};
 
 /// The most that is read of `strandline.topics` and of each checkpoint: a hundred thousand
 /// partitions with the longest names have less.
-const MOST_BYTES: u64 = 64 << 20;
+pub(super) const MOST_BYTES: u64 = 32 << 20;
 /// The most that is read of files that are a few lines long.
 const MOST_SMALL_BYTES: u64 = 64 << 10;
 
@@ -73,12 +73,15 @@ impl Found {
         let marker = read(root, CLEAN_SHUTDOWN, MOST_SMALL_BYTES, &mut warnings)?;
         let topics = read_topics(root, &mut warnings)?;
         let owner = read_owner(root, &mut warnings)?;
-        let mut files = [None, None, None];
+        let mut checkpoints = Checkpoints::default();
+        let mut has_checkpoints = false;
         for (at, name) in FILES.iter().enumerate() {
-            files[at] = read(root, name, MOST_BYTES, &mut warnings)?;
+            // One after the other: no two of them are held at once.
+            if let Some(bytes) = read(root, name, MOST_BYTES, &mut warnings)? {
+                has_checkpoints = true;
+                checkpoints.read(at, &bytes, root, &mut warnings);
+            }
         }
-        let has_checkpoints = files.iter().any(Option::is_some);
-        let mut checkpoints = Checkpoints::of(files, root, &mut warnings);
         checkpoints.stopped_cleanly = marker.is_some();
         let mut found = Found {
             partitions: BTreeMap::new(),

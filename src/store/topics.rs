@@ -23,6 +23,9 @@ use crate::log::TopicId;
 /// The most partitions that a topic can have: a bound on what a few bytes in the file can ask for.
 pub(super) const MOST_PARTITIONS: u32 = 100_000;
 
+/// The most partitions that all topics together can have.
+const MOST_IN_ALL: u32 = 1_000_000;
+
 /// A topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TopicEntry {
@@ -87,6 +90,7 @@ pub(crate) fn decode(file: &[u8]) -> Result<Vec<TopicEntry>, TextError> {
     let mut topics = Vec::new();
     let mut names = HashSet::new();
     let mut block: Option<Block> = None;
+    let mut room = MOST_IN_ALL;
     for line in checked_text::decode(file)? {
         if line.key == "topic" {
             topics.extend(block.take().map(Block::finish).transpose()?);
@@ -96,7 +100,12 @@ pub(crate) fn decode(file: &[u8]) -> Result<Vec<TopicEntry>, TextError> {
             }
             block = Some(Block { name, ..Block::default() });
         } else {
-            block.as_mut().ok_or(line.malformed())?.take(line)?;
+            let block = block.as_mut().ok_or(line.malformed())?;
+            block.take(line)?;
+            if line.key == "partitions" {
+                let left = room.checked_sub(block.partitions.unwrap_or(0));
+                room = left.ok_or(line.malformed())?;
+            }
         }
     }
     topics.extend(block.map(Block::finish).transpose()?);
