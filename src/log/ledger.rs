@@ -72,10 +72,9 @@ impl Ledger {
     /// Reads both files. Writes nothing.
     pub(super) fn load(context: &Context) -> Result<Ledger> {
         let dir = &context.dir;
-        let read = |name: &str, limit| match dir.read_small(name, limit) {
-            Ok(bytes) => Ok(bytes.unwrap_or_default()),
-            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Ok(Vec::new()),
-            Err(error) => Err(Error::io("read", dir.path().join(name), error)),
+        let read = |name: &str, limit| {
+            let bytes = read_whole(dir, name, limit);
+            bytes.map_err(|error| Error::io("read", dir.path().join(name), error))
         };
         let slots_file = read(WATERMARK, 1 << 20)?;
         let manifest_file = read(MANIFEST, MOST_MANIFEST_BYTES)?;
@@ -308,6 +307,25 @@ impl Ledger {
     fn io(&self, doing: &'static str, name: &str, error: std::io::Error) -> Error {
         Error::io(doing, self.dir.path().join(name), error)
     }
+}
+
+/// A file's bytes; none if it is missing, or longer than it can be. That there is no memory for it
+/// is an error like any other: a manifest may be long.
+fn read_whole(dir: &Dir, name: &str, limit: u64) -> std::io::Result<Vec<u8>> {
+    let file = match dir.open(name, Access::Read) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    let len = file.len()?;
+    let mut bytes = Vec::new();
+    if len <= limit {
+        let room = bytes.try_reserve_exact(len as usize);
+        room.map_err(|_| std::io::ErrorKind::OutOfMemory)?;
+        bytes.resize(len as usize, 0);
+        let read = file.read_at(&mut bytes, 0)?;
+        bytes.truncate(read);
+    }
+    Ok(bytes)
 }
 
 /// That of a log that has no batch yet.
