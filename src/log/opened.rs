@@ -9,6 +9,7 @@ use super::fetch::Isolation;
 use super::group::{Failure, Group};
 use super::ledger::{Ledger, Mark};
 use super::plan::Plan;
+use super::replay::Replayed;
 use super::settings::Settings;
 use super::view::{Published, View};
 use super::writer::Writer;
@@ -41,8 +42,8 @@ pub(crate) struct Opened {
     pub(super) ledger: Mutex<Ledger>,
     /// Whether directory entries were made or removed since the directory was last synced.
     pub(super) directory_changed: AtomicBool,
-    /// Held while a segment's aborted transactions are found by replay.
-    pub(super) replaying: Mutex<()>,
+    /// Held while a segment's aborted transactions are found by replay; where that went last.
+    pub(super) replaying: Mutex<Option<Replayed>>,
 }
 
 /// Whether the plan was applied yet.

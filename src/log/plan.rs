@@ -12,7 +12,7 @@ use super::listing::Listing;
 use super::manifest::{Change, Entry, SegmentEntry};
 use super::opened::Tip;
 use super::producers::Producers;
-use super::replay::producers_at;
+use super::replay::{check_memory, producers_at};
 use super::scan::{Scanned, Scanner, for_each_batch};
 use super::seal::facts_of;
 use super::view::View;
@@ -439,6 +439,7 @@ impl Planner<'_> {
             }
         }
         self.plan.found_end = self.plan.cut.unwrap_or(scanner.expected);
+        check_memory(self.context, &producers)?;
         self.plan.producers = Some(producers);
         self.plan.epochs = epochs;
         Ok(())

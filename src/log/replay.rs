@@ -8,6 +8,7 @@ use super::opened::Opened;
 use super::producers::{CompletedTxn, Producers};
 use super::scan::for_each_batch;
 use super::snapshot;
+use super::view::View;
 use crate::error::{Error, Result};
 use crate::index::AbortedTxn;
 use crate::record::{ControlRecord, Offset, RecordBatch};
@@ -18,6 +19,15 @@ use crate::segment::names::{self, Part};
 const MOST_SNAPSHOT_BYTES: u64 = 64 << 20;
 /// The most that a control record's payload may be.
 const MOST_CONTROL_BYTES: usize = 64 << 10;
+
+/// The producer state at the end of the segment that was replayed last: who reads on from segment to
+/// segment replays each of them once, whatever snapshots there are.
+#[derive(Debug)]
+pub(super) struct Replayed {
+    upto: Offset,
+    cuts: u64,
+    producers: Producers,
+}
 
 /// What the control record of a control batch says; `None` for one that was emptied.
 ///
@@ -92,7 +102,17 @@ pub(super) fn producers_at(
     }
     producers.high_watermark_moved(upto);
     producers.set_map_end_offset(upto);
+    check_memory(context, &producers)?;
     Ok(producers)
+}
+
+/// That there was memory for all producers: a log has as many as its files say.
+pub(super) fn check_memory(context: &Context, producers: &Producers) -> Result<()> {
+    if producers.is_short() {
+        let error = std::io::ErrorKind::OutOfMemory.into();
+        return Err(Error::io("hold the producers of", context.dir.path(), error));
+    }
+    Ok(())
 }
 
 /// Gives the batches of a segment that hold some of `offsets` to `visit`.
@@ -127,22 +147,34 @@ pub(super) fn aborted_in(log: &Opened, segment: &Arc<Segment>) -> Result<Arc<Vec
 pub(super) fn replayed_in(log: &Opened, segment: &Arc<Segment>) -> Result<Arc<Vec<AbortedTxn>>> {
     let base = segment.base_offset();
     // One replay at a time; who waited may find that it was this one.
-    let _turn = log.replaying.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut last = log.replaying.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = segment.aborted() {
         return Ok(known);
     }
     let view = log.published.view();
-    let snapshots = super::listing::Listing::read(&log.context.dir)?.snapshots;
-    let mut producers = producers_at(
-        &log.context,
-        &snapshots,
-        &view.segments,
-        view.log_start_offset.min(base),
-        base,
-    )?;
+    let goes_on = |last: &Replayed| last.upto == base && last.cuts == view.cuts;
+    let mut producers = match last.take().filter(goes_on) {
+        Some(last) => last.producers,
+        None => producers_before(log, &view, base)?,
+    };
     let mut found = Vec::new();
     replay_segment(segment, base..Offset::MAX, &mut |batch| {
         found.extend(apply(&mut producers, batch));
     })?;
+    check_memory(&log.context, &producers)?;
+    let next = view.segments.partition_point(|other| other.base_offset() <= base);
+    *last = view.segments.get(next).map(|next| {
+        let upto = next.base_offset();
+        producers.high_watermark_moved(upto);
+        producers.set_map_end_offset(upto);
+        Replayed { upto, cuts: view.cuts, producers }
+    });
     Ok(segment.set_aborted(found))
+}
+
+/// The producer state at the beginning of a segment, from the newest snapshot before it.
+fn producers_before(log: &Opened, view: &View, base: Offset) -> Result<Producers> {
+    let snapshots = super::listing::Listing::read(&log.context.dir)?.snapshots;
+    let start = view.log_start_offset.min(base);
+    producers_at(&log.context, &snapshots, &view.segments, start, base)
 }

@@ -94,11 +94,12 @@ pub(crate) fn decode(file: &[u8]) -> Result<Vec<(ProducerId, ProducerEntry)>, Sn
     if !rest.is_empty() || usize::try_from(count) != Ok(entries.len()) {
         return Err(SnapshotError::CountMismatch { count, bytes: file.len() });
     }
-    let decoded = entries
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| decode_entry(entry).ok_or(SnapshotError::ImpossibleEntry(index)));
-    decoded.collect()
+    let mut decoded = Vec::new();
+    decoded.try_reserve_exact(entries.len()).map_err(|_| SnapshotError::OutOfMemory)?;
+    for (index, entry) in entries.iter().enumerate() {
+        decoded.push(decode_entry(entry).ok_or(SnapshotError::ImpossibleEntry(index))?);
+    }
+    Ok(decoded)
 }
 
 /// None for numbers that cannot be.
@@ -150,6 +151,8 @@ pub enum SnapshotError {
     },
     /// The entry of this number, from 0, has offsets that cannot be.
     ImpossibleEntry(usize),
+    /// It holds more entries than there is memory for.
+    OutOfMemory,
 }
 
 impl fmt::Display for SnapshotError {
@@ -171,6 +174,7 @@ impl fmt::Display for SnapshotError {
             SnapshotError::ImpossibleEntry(index) => {
                 write!(f, "producer snapshot has impossible offsets in entry {index}")
             }
+            SnapshotError::OutOfMemory => f.write_str("not enough memory for a producer snapshot"),
         }
     }
 }

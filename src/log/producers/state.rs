@@ -112,6 +112,8 @@ pub(crate) struct Producers {
     map_end: Offset,
     last_snapshot: Offset,
     scratch: Update,
+    /// There was no memory for one of them: this is not the state of the log.
+    is_short: bool,
 }
 
 impl Producers {
@@ -125,7 +127,13 @@ impl Producers {
             map_end: at,
             last_snapshot: at,
             scratch: Update::default(),
+            is_short: false,
         }
+    }
+
+    /// Whether there was no memory for all of them.
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_short
     }
 
     /// Forgets everything, as before a snapshot is loaded or after the log was emptied: the next
@@ -266,6 +274,10 @@ impl Producers {
     fn put(&mut self, id: ProducerId, entry: ProducerEntry) {
         if let Some(slot) = self.entries.get_mut(&id) {
             slot.entry = entry;
+            return;
+        }
+        if self.entries.try_reserve(1).is_err() {
+            self.is_short = true;
             return;
         }
         self.entries.insert(id, Slot { entry, born: self.next_born });
