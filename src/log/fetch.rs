@@ -171,8 +171,10 @@ fn aborted_between(
     let mut found = Vec::new();
     for segment in segments {
         let aborted = opened.aborted_in(segment)?;
-        for txn in aborted.iter() {
-            if txn.last_offset >= offsets.start && txn.first_offset < offsets.end {
+        // They are in order of their last offsets.
+        let ended = aborted.partition_point(|txn| txn.last_offset < offsets.start);
+        for txn in &aborted[ended..] {
+            if txn.first_offset < offsets.end {
                 found.push(*txn);
             }
             if txn.last_stable_offset >= offsets.end {

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use crate::compression::{Codec, Decompressor};
 use crate::error::{Error, Result};
 use crate::index::AbortedTxn;
-use crate::record::{FetchedRecord, Offset, RecordBatch, RecordError, Records};
+use crate::record::{FetchedRecord, Offset, ProducerId, RecordBatch, RecordError, Records};
 
 /// The answer to a fetch: some whole batches of one segment, each of whose CRC was checked.
 ///
@@ -108,26 +108,38 @@ impl Fetched {
     /// An item is an error if a batch's payload cannot be read although its CRC holds, or inflates
     /// beyond the bound; the iteration goes on behind that batch.
     pub fn records(&self) -> impl Iterator<Item = Result<FetchedRecord<'_>>> {
-        FetchedRecords { fetched: self, rest: self.bytes(), compressed: 0, current: None }
+        let hidden = Hidden::by(self.aborted.as_deref().unwrap_or(&[]));
+        FetchedRecords { fetched: self, hidden, rest: self.bytes(), compressed: 0, current: None }
+    }
+}
+
+/// What aborted transactions hide: producer, first offset, and the last offset that this one or an
+/// earlier one of the producer reaches; in order.
+struct Hidden(Vec<(i64, Offset, Offset)>);
+
+impl Hidden {
+    fn by(aborted: &[AbortedTxn]) -> Hidden {
+        let span = |txn: &AbortedTxn| (txn.producer_id.0, txn.first_offset, txn.last_offset);
+        let mut spans: Vec<_> = aborted.iter().map(span).collect();
+        spans.sort_unstable();
+        for at in 1..spans.len() {
+            if spans[at].0 == spans[at - 1].0 {
+                spans[at].2 = spans[at].2.max(spans[at - 1].2);
+            }
+        }
+        Hidden(spans)
     }
 
-    fn is_delivered(&self, batch: &RecordBatch<'_>) -> bool {
-        let header = batch.header();
-        let attributes = header.attributes();
-        if attributes.is_control() || header.last_offset() < self.from {
-            return false;
-        }
-        let aborted = self.aborted.as_deref().unwrap_or(&[]);
-        !(attributes.is_transactional()
-            && aborted.iter().any(|txn| {
-                Some(txn.producer_id) == header.producer_id()
-                    && (txn.first_offset..=txn.last_offset).contains(&header.base_offset())
-            }))
+    fn has(&self, producer: ProducerId, offset: Offset) -> bool {
+        let behind = self.0.partition_point(|&(id, first, _)| (id, first) <= (producer.0, offset));
+        let last = behind.checked_sub(1).and_then(|at| self.0.get(at));
+        last.is_some_and(|&(id, _, last)| id == producer.0 && offset <= last)
     }
 }
 
 struct FetchedRecords<'a> {
     fetched: &'a Fetched,
+    hidden: Hidden,
     rest: &'a [u8],
     /// How many compressed batches were passed.
     compressed: usize,
@@ -144,7 +156,7 @@ impl<'a> FetchedRecords<'a> {
             let is_compressed = batch.header().attributes().codec_id() != 0;
             let slot = self.compressed;
             self.compressed += usize::from(is_compressed);
-            if !self.fetched.is_delivered(&batch) {
+            if !self.is_delivered(&batch) {
                 continue;
             }
             return Some(match self.open(&batch, slot) {
@@ -155,6 +167,16 @@ impl<'a> FetchedRecords<'a> {
                 Err(cause) => Err(self.error(position as u64, &batch, cause)),
             });
         }
+    }
+
+    fn is_delivered(&self, batch: &RecordBatch<'_>) -> bool {
+        let header = batch.header();
+        let attributes = header.attributes();
+        if attributes.is_control() || header.last_offset() < self.fetched.from {
+            return false;
+        }
+        let is_hidden = |producer| self.hidden.has(producer, header.base_offset());
+        !(attributes.is_transactional() && header.producer_id().is_some_and(is_hidden))
     }
 
     fn open(
@@ -229,6 +251,30 @@ impl<'a> Iterator for FetchedRecords<'a> {
             if let Err(error) = self.open_next()? {
                 return Some(Err(error));
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_aborted_transaction_hides_its_own_producer_s_batches_between_its_ends() {
+        let aborted = [(7, 10, 20), (8, 5, 40), (7, 30, 35), (7, 31, 32)];
+        let aborted = aborted.map(|(id, first_offset, last_offset)| AbortedTxn {
+            producer_id: ProducerId(id),
+            first_offset,
+            last_offset,
+            last_stable_offset: 0,
+        });
+        let hidden = Hidden::by(&aborted);
+        for (producer, offset) in (6..10).flat_map(|id| (0..50).map(move |at| (id, at))) {
+            let expected = aborted.iter().any(|txn| {
+                txn.producer_id.0 == producer
+                    && (txn.first_offset..=txn.last_offset).contains(&offset)
+            });
+            assert_eq!(hidden.has(ProducerId(producer), offset), expected, "{producer} {offset}");
         }
     }
 }
