@@ -55,6 +55,9 @@ pub(crate) struct Placed {
     pub(crate) duplicate: Option<Duplicate>,
 }
 
+/// Segments that a log grows to by appends; one that has more already is read all the same.
+const MAX_SEGMENTS: usize = 1_000_000;
+
 impl Writer {
     /// Appends one batch as the leader: it gets the next offsets and the given term.
     pub(super) fn append_as_leader(
@@ -253,6 +256,9 @@ impl Writer {
         let old = Arc::clone(self.active.segment());
         if base == old.base_offset() {
             return self.replace_empty(log, now);
+        }
+        if log.published.view().segments.len() >= MAX_SEGMENTS {
+            return Err(Error::TooLarge { what: "number of segments", limit: MAX_SEGMENTS });
         }
         log.make_room_for_roll()?;
         self.active.finish()?;
