@@ -41,6 +41,9 @@ pub(crate) struct Bounds {
     pub(crate) high_watermark: i64,
 }
 
+/// First and last offset of each.
+pub(crate) type Ranges = Vec<(i64, i64)>;
+
 /// A log directory, open.
 pub(crate) struct Directory(Store);
 
@@ -111,7 +114,7 @@ impl Partition {
     }
 
     /// Every record that can be read, and the offsets that are reported as damaged.
-    pub(crate) fn read_around_damage(&self) -> Result<(Vec<Record>, Vec<(i64, i64)>), Failure> {
+    pub(crate) fn read_around_damage(&self) -> Result<(Vec<Record>, Ranges), Failure> {
         let (mut records, mut damaged) = (Vec::new(), Vec::new());
         let mut offset = self.0.log_start_offset()?;
         loop {

@@ -4,6 +4,7 @@
 //! and the records that clients read from them before the damage.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -219,7 +220,7 @@ fn left(partition: &Partition) -> Result<Left, String> {
 fn kept_by_kafka(json: &Value, base: &Path, damaged: &Path) -> Offsets {
     let closed = json.field("result").field("filesClosed");
     let (changed, gone) = (closed.field("changed"), closed.list("gone"));
-    let is_log = |name: &String| name.ends_with(".log");
+    let is_log = |name: &String| batches::is_log(name);
     let mut logs: BTreeSet<_> = names(base).into_iter().filter(is_log).collect();
     logs.retain(|name| !gone.iter().any(|it| it.as_str() == Some(name)));
     logs.extend(changed.as_object().unwrap().keys().filter(|name| is_log(name)).cloned());
@@ -380,13 +381,13 @@ fn in_words(left: &Left) -> String {
     }
     let mut words = format!("{} records, ends at {}", left.records.len(), left.log_end);
     if left.log_start > 0 {
-        words += &format!(", starts at {}", left.log_start);
+        write!(words, ", starts at {}", left.log_start).unwrap();
     }
     for (first, last) in &left.damaged {
-        words += &format!(", {first} to {last} damaged");
+        write!(words, ", {first} to {last} damaged").unwrap();
     }
     if left.quarantined > 0 {
-        words += &format!(", {} bytes in quarantine", left.quarantined);
+        write!(words, ", {} bytes in quarantine", left.quarantined).unwrap();
     }
     words
 }

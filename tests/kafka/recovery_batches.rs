@@ -63,6 +63,11 @@ fn whole_anywhere(bytes: &[u8]) -> Offsets {
     offsets
 }
 
+/// Whether a file of this name holds batches.
+pub(crate) fn is_log(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "log")
+}
+
 /// The offsets of the intact batches of a partition: all whole ones of finished segments, and those
 /// of the last one up to its torn tail. A compaction's `.swap` is a segment like the others.
 pub(crate) fn intact(partition: &Path) -> Offsets {
@@ -70,11 +75,11 @@ pub(crate) fn intact(partition: &Path) -> Offsets {
     for entry in fs::read_dir(partition).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if name.ends_with(".log") || name.ends_with(".log.swap") {
+        if is_log(name.strip_suffix(".swap").unwrap_or(&name)) {
             logs.insert(name, fs::read(&path).unwrap());
         }
     }
-    let last = logs.keys().rfind(|name| name.ends_with(".log")).cloned();
+    let last = logs.keys().rfind(|name| is_log(name)).cloned();
     let mut offsets = Offsets::default();
     for (name, bytes) in logs {
         let is_last = last.as_ref() == Some(&name);
