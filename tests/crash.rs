@@ -4,8 +4,9 @@
 #[path = "crash/mod.rs"]
 mod disk;
 
-use strandline::testing::sim::Order;
+use strandline::testing::sim::{Disk, Order};
 
+use disk::check::Expected;
 use disk::enumerate::{self, Plan};
 use disk::{
     LAST, errors, for_all, images, in_words, replay, sampled, sequences, some_sequences, try_all,
@@ -89,15 +90,17 @@ fn a_sync_that_fails_in_any_of_its_ways_loses_nothing_that_was_promised() {
 }
 
 #[test]
-fn pages_lost_behind_everybodys_back_leave_no_hole_under_what_is_promised_later() {
-    for_all("sync.untold", &some_sequences(), |ops, _| {
+fn a_death_and_then_a_power_cut_leave_no_hole_even_if_pages_were_lost_unseen() {
+    for_all("death", &some_sequences(), |ops, _| {
         let place = |why: String| format!("{why}\n  workload [{}]", in_words(ops));
         let (steps, recorded) = enumerate::run(ops, LAST).map_err(place)?;
         let mut runs = 0;
         for (call, image) in &recorded {
             let expected = enumerate::expected(&steps, call.number);
-            runs += errors::with_lost_pages(image, &expected, LAST)
-                .map_err(|why| place(format!("{why}\n  the process dies before {call}")))?;
+            let place = |why| place(format!("{why}\n  the process dies before {call}"));
+            runs += errors::with_lost_pages(image, &expected, LAST).map_err(place)?;
+            let death = Expected { is_power_cut: false, ..expected };
+            runs += errors::aftermath(&Disk::from(image.clone()), &death, LAST).map_err(place)?;
         }
         Ok(runs)
     });

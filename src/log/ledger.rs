@@ -228,6 +228,10 @@ impl Ledger {
     }
 
     /// Appends a change and syncs it; it is in force when this returns.
+    ///
+    /// # Errors
+    ///
+    /// Then nothing has changed, unless [`Ledger::is_unsettled`]: it may stand in the file.
     pub(super) fn append(&mut self, entries: &[Entry]) -> Result<()> {
         if self.view.should_replace() || self.append_at.is_none() {
             self.replace()?;
@@ -245,12 +249,21 @@ impl Ledger {
         self.append_at = None;
         let file = self.dir.open(MANIFEST, Access::Write);
         let file = file.map_err(|e| self.io("open", MANIFEST, e))?;
-        self.write_and_sync(&file, &bytes, at)?;
+        if let Err(error) = self.write_and_sync(&file, &bytes, at) {
+            // Whoever opens the log after the death of this process would find it and believe it.
+            let _ = self.replace();
+            return Err(error);
+        }
         self.append_at = Some(at + bytes.len() as u64);
         for change in &changes {
             self.view.apply(change, OpenChanges::CarriedOut);
         }
         Ok(())
+    }
+
+    /// Whether a change that failed may stand in the file all the same.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.append_at.is_none()
     }
 
     fn write_and_sync(&self, file: &File, bytes: &[u8], at: u64) -> Result<()> {

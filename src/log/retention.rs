@@ -50,14 +50,15 @@ impl Writer {
             return Ok(false);
         }
         log.ledger().append(&[Entry::LogStart(offset)])?;
+        // It has happened, whatever comes of the rest.
         self.producers.log_start_moved(offset);
-        if self.epochs.truncate_from_start(offset) {
-            self.write_epochs(log)?;
-        }
         log.published.publish(|view| {
             view.log_start_offset = offset;
             view.last_stable_offset = self.producers.last_stable_offset(offset, self.log_end);
         });
+        if self.epochs.truncate_from_start(offset) {
+            self.write_epochs(log)?;
+        }
         Ok(true)
     }
 

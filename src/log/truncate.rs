@@ -53,7 +53,7 @@ impl Writer {
             failure.into_error()
         })?;
         if !planted::on(Bug::BytesCutBeforeCut) {
-            log.ledger().append(&[Entry::Cut { point: target, before: self.log_end_now() }])?;
+            announce(log, &[Entry::Cut { point: target, before: self.log_end_now() }])?;
         }
         let result = self.carry_out(log, (&view, index), (target, raise_epoch), now);
         if let Err(error) = &result {
@@ -66,7 +66,7 @@ impl Writer {
     /// Drops everything and starts again at `start`.
     pub(super) fn start_over(&mut self, log: &Opened, start: Offset) -> Result<()> {
         let now = log.context.store.clock.now_ms();
-        log.ledger().append(&manifest::start_over(start, self.log_end_now()))?;
+        announce(log, &manifest::start_over(start, self.log_end_now()))?;
         let result = self.start_over_at(log, start, now);
         if let Err(error) = &result {
             log.poison(error);
@@ -175,6 +175,17 @@ impl Writer {
         self.publish(log);
         Ok(())
     }
+}
+
+/// Enters what is to go in the manifest. If that fails and cannot be taken back either, nothing more
+/// may be appended: the next opening could take it away.
+fn announce(log: &Opened, entries: &[Entry]) -> Result<()> {
+    let mut ledger = log.ledger();
+    ledger.append(entries).inspect_err(|error| {
+        if ledger.is_unsettled() {
+            log.poison(error);
+        }
+    })
 }
 
 /// What a segment is without the batch that holds `target`, and those behind it.

@@ -185,11 +185,14 @@ impl Directory {
 
     fn remove_marker(&self) -> Result<()> {
         match self.root.remove(CLEAN_SHUTDOWN) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(self.io("remove", CLEAN_SHUTDOWN, error)),
-            Ok(()) if planted::on(Bug::MarkerRemovalNotSynced) => Ok(()),
-            Ok(()) => self.sync(),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(self.io("remove", CLEAN_SHUTDOWN, error));
+            }
+            Ok(()) if planted::on(Bug::MarkerRemovalNotSynced) => return Ok(()),
+            // If it is not there, somebody who died may have removed it, and not synced that.
+            _ => {}
         }
+        self.sync()
     }
 
     /// Tells Kafka, and the next opening, that every log was closed.

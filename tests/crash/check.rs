@@ -49,8 +49,10 @@ impl Expected {
         let of = |content: &Content, promised: i64| {
             content.kept(&found, promised).map(|kept| (content.clone(), kept))
         };
-        let (mut content, kept) = of(&self.after, promised.min(self.after.end))
-            .or_else(|_| of(&self.before, promised))?;
+        let (mut content, kept) =
+            of(&self.after, promised.min(self.after.end)).or_else(|after| {
+                of(&self.before, promised).map_err(|before| format!("{before} (or: {after})"))
+            })?;
         let lost = self.before.batches.iter().filter(|batch| batch.base >= found.end);
         let lost_epoch = lost.map(|batch| batch.epoch).max();
         content.batches.truncate(kept);

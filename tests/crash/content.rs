@@ -117,6 +117,14 @@ impl Content {
         Ok(())
     }
 
+    /// This without the records below `start`.
+    pub(crate) fn from(&self, start: i64) -> Content {
+        let start = start.max(self.start);
+        let mut content = Content { start, ..self.clone() };
+        content.batches.retain(|batch| batch.next > start);
+        content
+    }
+
     /// How many batches of this a log has kept that gives out `found`; an error if it does not hold
     /// a prefix of this, or not everything below `durable`.
     pub(crate) fn kept(&self, found: &Found, durable: i64) -> Result<usize, String> {

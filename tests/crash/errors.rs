@@ -7,8 +7,8 @@ use strandline::{Durability, Error, Record};
 
 use super::check::{self, Depth, Expected, check};
 use super::content::{Content, Found, said};
-use super::files;
 use super::enumerate::{Plan, Run, run};
+use super::files;
 use super::images::{Random, cuts};
 use super::ops::Op;
 use super::world::World;
@@ -212,11 +212,13 @@ pub(crate) fn with_failed_sync(
                 for op in &ops[..=at] {
                     there = twin.step(*op, there)?.after;
                 }
-                after = there;
-                // What is promised from here on has to hold too, whatever became of that sync.
-                if world.act(Op::AppendSynced).is_ok() {
+                after = Rc::clone(&there);
+                // What is promised from here on has to hold too, whatever became of that sync; and
+                // what failed may have happened all the same.
+                let can_go_on = fault != Fault::WriteBack && world.disk.can_be_written();
+                if can_go_on && world.act(Op::AppendSynced).is_ok() {
                     content = Rc::new(Content::of(&world.log)?);
-                    after = Rc::clone(&content);
+                    after = Rc::new(content.from(there.start));
                 }
                 break;
             }
@@ -228,12 +230,12 @@ pub(crate) fn with_failed_sync(
 }
 
 /// The power fails; or the process dies, another goes on, and then the power fails.
-fn aftermath(disk: &Disk, expected: &Expected, plan: Plan) -> Result<u64, String> {
+pub(crate) fn aftermath(disk: &Disk, expected: &Expected, plan: Plan) -> Result<u64, String> {
     let image = disk.image();
     let mut images = 0;
+    let power = Expected { is_power_cut: true, ..expected.clone() };
     for cut in cuts(&image, plan.seed, 2).iter().take(8) {
-        check(&image.cut(cut), expected, Depth::Plain)
-            .map_err(|why| format!("power cut: {why}"))?;
+        check(&image.cut(cut), &power, Depth::Plain).map_err(|why| format!("power cut: {why}"))?;
         images += 1;
     }
     let disk = disk.after_death();
