@@ -43,7 +43,7 @@ impl Group {
         self.lock().poisoned.clone()
     }
 
-    /// Returns once everything below `end` is durable. `sync` makes durable what is published when
+    /// Returns once everything below `end` is durable, or was cut off since. `sync` makes durable what is published when
     /// it begins, and returns the offset behind it; it is called by one thread at a time, without
     /// the lock.
     ///
@@ -80,6 +80,11 @@ impl Group {
             match result {
                 Ok(reached) if state.era == era => {
                     state.durable_end = state.durable_end.max(reached);
+                    if reached < end {
+                        // All that is published is durable, and what was waited for is no longer
+                        // there: it was cut off before the sync began.
+                        return Ok(());
+                    }
                 }
                 Ok(_) => {}
                 Err(Failure::Final(_)) if planted::on(Bug::SyncErrorDropped) => {
@@ -191,6 +196,13 @@ mod tests {
         assert_eq!(group.durable_end(), 4);
         group.reach(6, || Ok(6)).unwrap();
         assert_eq!(group.durable_end(), 6);
+    }
+
+    #[test]
+    fn nobody_waits_for_what_was_cut_off_before_the_sync_began() {
+        let group = Group::new(0);
+        group.reach(3, || Ok(1)).unwrap();
+        assert_eq!(group.durable_end(), 1);
     }
 
     #[test]
