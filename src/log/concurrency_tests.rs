@@ -331,3 +331,25 @@ fn readers_find_no_damage_while_a_log_is_truncated_and_appended_to() {
         assert!(left == [b"a"] || left == [b"a", b"c"], "{left:?}");
     });
 }
+
+#[test]
+fn who_waited_for_the_writer_of_a_log_that_was_poisoned_writes_nothing() {
+    explore("writer", ON_DISK, || {
+        let (_dir, log) = log();
+        let opened = log.handle().opened().unwrap();
+        let poisoning = Arc::clone(&opened);
+        together(vec![
+            Box::new(move || {
+                let poison = |_: &mut _| {
+                    poisoning.poison(&Error::TimedOut);
+                    Ok(())
+                };
+                poisoning.with_writer(poison).unwrap();
+            }),
+            Box::new(move || {
+                let is_poisoned = |_: &mut _| Ok(opened.group.poison().is_some());
+                assert!(!opened.with_writer(is_poisoned).unwrap_or(false), "it has the writer");
+            }),
+        ]);
+    });
+}

@@ -91,10 +91,11 @@ impl Opened {
         if self.context.read_only {
             return Err(Error::ReadOnly);
         }
+        let mut phase = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked only now: whoever had the writer may have left it half way through a change.
         if let Some(first) = self.group.poison() {
             return Err(Error::Poisoned(Arc::new(first)));
         }
-        let mut phase = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if let Phase::Planned(plan) = &mut *phase {
             let writer = apply::apply(self, plan)?;
             *phase = Phase::Live(Box::new(writer));
