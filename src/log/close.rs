@@ -4,6 +4,7 @@ use super::ledger::{Ledger, Mark};
 use super::manifest::Entry;
 use super::opened::Opened;
 use super::topic_id::TopicId;
+use super::writer::Writer;
 use super::{LEADER_EPOCHS, PARTITION_METADATA, partition_metadata};
 use crate::error::{Error, Result};
 use crate::fs::Dir;
@@ -12,12 +13,21 @@ use crate::segment::names::{self, Part};
 /// Makes everything durable and says so, so that the next opening scans nothing. A log that was
 /// not written to is left alone.
 pub(super) fn close(log: &Opened) -> Result<()> {
-    let poison = log.group.poison();
     let Some(mut writer) = log.take_writer()? else { return Ok(()) };
     log.published.publish(|view| view.ended = true);
-    if let Some(first) = poison {
-        return Err(Error::Poisoned(first.into()));
+    // A sync that is under way would write its older mark behind the one that says *clean*. One
+    // that comes later finds everything durable, and writes nothing.
+    let closed = log.group.cut(|| {
+        finish(log, &mut writer)?;
+        Ok((writer.log_end, ()))
+    });
+    if let Err(error) = &closed {
+        log.poison(error);
     }
+    closed
+}
+
+fn finish(log: &Opened, writer: &mut Writer) -> Result<()> {
     log.seal_older(&log.published.view()).map_err(super::group::Failure::into_error)?;
     writer.active.finish()?;
     writer.write_snapshot(log);
@@ -54,4 +64,27 @@ pub(crate) fn fill_directory(
     }
     Ledger::create(dir, topic_id.unwrap_or(TopicId::from_bytes([0; 16])), partition, opening)?;
     dir.sync().map_err(|error| Error::io("sync", dir.path(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Durability;
+    use super::super::testing::{Log, build_batch};
+
+    #[test]
+    fn a_sync_that_comes_after_the_close_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = Log::open(dir.path(), &[], 0).unwrap();
+        // Long enough for the next sync to write the watermark.
+        log.set_now(60_000);
+        let record = (0, None, Some(&b"one"[..]), &[][..]);
+        let batch = build_batch("none", (-1, -1, -1), false, std::iter::once(record)).unwrap();
+        log.handle().append_encoded(&batch, Durability::Written).unwrap();
+        let opened = log.handle().opened().unwrap();
+        log.close().unwrap();
+        let watermark = || opened.shared().dir.read_small("durable.watermark", 1024).unwrap();
+        let closed = watermark();
+        opened.reach(1).unwrap();
+        assert_eq!(closed, watermark(), "another process may have the store by now");
+    }
 }

@@ -353,3 +353,50 @@ fn who_waited_for_the_writer_of_a_log_that_was_poisoned_writes_nothing() {
         ]);
     });
 }
+
+/// The files of a log, and what they hold.
+fn files(dir: &std::path::Path) -> Vec<(String, Vec<u8>)> {
+    let dir = crate::fs::Dir::open_root(dir).unwrap();
+    let read = |name: String| {
+        let bytes = dir.read_small(&name, 1 << 20).unwrap().unwrap();
+        (name, bytes)
+    };
+    dir.list().unwrap().into_iter().map(|entry| read(entry.name)).collect()
+}
+
+#[test]
+fn once_a_log_is_closed_nothing_is_written_and_its_next_opening_scans_nothing() {
+    explore("close", ON_DISK, || {
+        let (dir, mut log) = log();
+        // Long enough for the next sync to write the watermark.
+        log.set_now(60_000);
+        let [appender, closing, waiting] = [(); 3].map(|()| log.handle().clone());
+        let path = dir.path().to_owned();
+        let appended = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&appended);
+        let closed = Arc::new(crate::sync::Mutex::new(Vec::new()));
+        let seen = Arc::clone(&closed);
+        together(vec![
+            Box::new(move || match appender.append_encoded(&batch(b"a"), Durability::Synced) {
+                Ok(_) => noted.store(true, Ordering::SeqCst),
+                Err(error) => assert!(matches!(error, Error::Closed), "{error}"),
+            }),
+            Box::new(move || {
+                closing.append_encoded(&batch(b"b"), Durability::Written).unwrap();
+                closing.close().unwrap();
+                *seen.lock().unwrap() = files(&path);
+            }),
+            Box::new(move || {
+                let waited = waiting.wait_for(7, HOUR);
+                assert!(matches!(waited, Ok(false) | Err(Error::Closed)), "{waited:?}");
+            }),
+        ]);
+        assert!(*closed.lock().unwrap() == files(dir.path()), "written after the close");
+        drop(log);
+        let context = Log::context(dir.path(), &[], 0).unwrap();
+        let again = super::opened::Opened::plan(context).unwrap();
+        assert_eq!(again.is_untouched_and_clean(), (true, true));
+        let end = again.published.view().log_end_offset;
+        assert_eq!(end, 1 + i64::from(appended.load(Ordering::SeqCst)), "records of a closed log");
+    });
+}
