@@ -2,7 +2,6 @@
 //! what the next plan finds the same way.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::leader_epochs::LeaderEpochs;
 use super::ledger::Mark;
@@ -48,7 +47,7 @@ pub(super) fn apply(log: &Opened, plan: &mut Plan) -> Result<Writer> {
     if plan.owes_epochs {
         write_epochs(log, &plan.epochs)?;
     }
-    log.directory_changed.store(true, Ordering::Release);
+    log.unsynced.note();
     log.sync_directory()?;
     let epoch = enter(log, plan, opening)?;
     let producers = plan.producers.take().unwrap_or_else(|| Producers::new(plan.log_start));

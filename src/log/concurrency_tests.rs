@@ -14,6 +14,7 @@ use shuttle::{Config, Runner, thread};
 use super::group::{Failure, Group};
 use super::opened::Tip;
 use super::testing::{Log, build_batch};
+use super::unsynced::Unsynced;
 use super::view::{Grown, Published, View};
 use super::{Durability, FetchOptions};
 use crate::error::{Error, Result};
@@ -188,6 +189,29 @@ fn a_sync_before_a_cut_covers_nothing_that_was_written_after_it() {
                 assert_eq!(disk.lock().unwrap()[1..], ["after"; 2]);
             }),
         ]);
+    });
+}
+
+#[test]
+fn nobody_is_told_that_names_are_durable_while_another_syncs_them() {
+    explore("names", 1, || {
+        let unsynced = Arc::new(Unsynced::default());
+        // How many names there are stands for the file's end.
+        let names = Arc::new(Disk::default());
+        let maker = || {
+            let (unsynced, names) = (Arc::clone(&unsynced), Arc::clone(&names));
+            Box::new(move || {
+                let end = names.append();
+                unsynced.note();
+                let sync = || {
+                    names.sync();
+                    Ok(())
+                };
+                unsynced.settle(sync).unwrap();
+                assert!(names.durable() >= end, "answered before its sync");
+            }) as Box<dyn FnOnce() + Send>
+        };
+        together(vec![maker(), maker(), maker()]);
     });
 }
 

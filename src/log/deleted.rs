@@ -2,7 +2,6 @@
 //! reader is at them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::apply::deleted_name;
 use super::opened::Opened;
@@ -44,7 +43,7 @@ impl Writer {
                 Err(error) => return Err(log.io("rename", &name, error)),
             }
         }
-        log.directory_changed.store(true, Ordering::Release);
+        log.unsynced.note();
         segment.forget_cached();
         let due = now.saturating_add(log.settings().file_delete_delay_ms);
         self.doomed.push(Doomed { segment: Arc::clone(segment), names: doomed, due });

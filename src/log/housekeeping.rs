@@ -1,7 +1,5 @@
 //! What a log has to do now and then. When it is done is the store's business.
 
-use std::sync::atomic::Ordering;
-
 use super::group::Failure;
 use super::handle::Log;
 use super::ledger::Mark;
@@ -107,7 +105,7 @@ impl Log {
             // nor where the one before it leads.
             let older = view.segments.split_last().map_or(&[][..], |(_, older)| older);
             let settled = older.iter().all(|segment| ledger.is_sealed(segment.base_offset()))
-                && !opened.directory_changed.load(Ordering::Acquire);
+                && opened.unsynced.is_settled();
             if lags && settled && view.durable_end >= view.log_end_offset {
                 ledger.note_durable(mark, now);
             }

@@ -37,6 +37,7 @@ mod snapshot;
 pub(crate) mod testing;
 mod topic_id;
 mod truncate;
+mod unsynced;
 mod validate;
 mod view;
 pub(crate) mod watermark;

@@ -1,6 +1,5 @@
 //! A log in use: what readers see, who writes, how far it is durable.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::apply;
@@ -11,6 +10,7 @@ use super::ledger::{Ledger, Mark};
 use super::plan::Plan;
 use super::replay::Replayed;
 use super::settings::Settings;
+use super::unsynced::Unsynced;
 use super::view::{Published, View};
 use super::writer::Writer;
 use crate::error::{Error, Result};
@@ -20,7 +20,7 @@ use crate::planted::{self, Bug};
 use crate::record::Offset;
 use crate::segment::names::{self, Part};
 use crate::segment::{Limits, Segment, Shared};
-use crate::sync::{AtomicBool, Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 
 /// How far the active segment goes, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +40,8 @@ pub(crate) struct Opened {
     pub(super) group: Group,
     writer: Mutex<Phase>,
     pub(super) ledger: Mutex<Ledger>,
-    /// Whether directory entries were made or removed since the directory was last synced.
-    pub(super) directory_changed: AtomicBool,
+    /// Names that were made or removed since the directory was last synced.
+    pub(super) unsynced: Unsynced,
     /// Held while a segment's aborted transactions are found by replay; where that went last.
     pub(super) replaying: Mutex<Option<Replayed>>,
 }
@@ -71,7 +71,7 @@ impl Opened {
             group: Group::new(plan.durable_end),
             writer: Mutex::new(Phase::Planned(Box::new(plan))),
             ledger: Mutex::new(ledger),
-            directory_changed: AtomicBool::new(false),
+            unsynced: Unsynced::default(),
             replaying: Mutex::default(),
             shared,
             context,
@@ -201,7 +201,7 @@ impl Opened {
     pub(super) fn write_plain(&self, name: &str, bytes: &[u8]) -> Result<()> {
         self.remove_if_there(name)?;
         let written = self.shared.dir.create(name).and_then(|file| file.write_all_at(bytes, 0));
-        self.directory_changed.store(true, Ordering::Release);
+        self.unsynced.note();
         written.map_err(|error| self.io("write", name, error))
     }
 
@@ -216,13 +216,8 @@ impl Opened {
 
     /// Syncs the directory if entries were made or removed in it.
     pub(super) fn sync_directory(&self) -> Result<()> {
-        if self.directory_changed.swap(false, Ordering::AcqRel)
-            && let Err(error) = self.shared.dir.sync()
-        {
-            self.directory_changed.store(true, Ordering::Release);
-            return Err(Error::io("sync", self.shared.dir.path(), error));
-        }
-        Ok(())
+        let dir = &self.shared.dir;
+        self.unsynced.settle(|| dir.sync().map_err(|error| Error::io("sync", dir.path(), error)))
     }
 
     /// Returns once everything below `end` survives a loss of power.

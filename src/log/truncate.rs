@@ -4,7 +4,6 @@
 //! out. It is over when the manifest is replaced by one without it.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::group::Failure;
 use super::ledger::{Ledger, Mark};
@@ -138,7 +137,7 @@ impl Writer {
         let log_start = log.published.number(|view| view.log_start_offset);
         self.producers = producers_at(&log.context, &snapshots, segments, log_start, target)?;
         self.write_snapshot(log);
-        log.directory_changed.store(true, Ordering::Release);
+        log.unsynced.note();
         log.sync_directory()?;
         let mark = Mark { tip: self.tip(), durable_end: target };
         raise_slots(&mut log.ledger(), mark)?;
@@ -162,7 +161,7 @@ impl Writer {
         self.active = Active::create(log.shared(), start, log.limits(&mut self.jitter), now)?;
         self.log_end = start;
         self.producers = Producers::new(start);
-        log.directory_changed.store(true, Ordering::Release);
+        log.unsynced.note();
         log.sync_directory()?;
         log.ledger().replace()?;
         let active = Arc::clone(self.active.segment());

@@ -1,7 +1,6 @@
 //! Appending to a log: one append at a time, under the writer's lock.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::deleted::Doomed;
 use super::leader_epoch_file::{self, EpochStart};
@@ -270,7 +269,7 @@ impl Writer {
             }
         }
         let active = Active::create(log.shared(), base, log.limits(&mut self.jitter), now)?;
-        log.directory_changed.store(true, Ordering::Release);
+        log.unsynced.note();
         self.producers.set_map_end_offset(base);
         self.write_snapshot(log);
         if let Err(error) = log.seal_if_gaps(&old, base) {
@@ -278,7 +277,7 @@ impl Writer {
             return Err(error);
         }
         if planted::on(Bug::RollWithoutDirectorySync) {
-            log.directory_changed.store(false, Ordering::Release);
+            log.unsynced.settle(|| Ok(()))?;
         }
         self.active = active;
         self.publish_segments(log, |segments| segments.push(Arc::clone(self.active.segment())));
@@ -295,7 +294,7 @@ impl Writer {
         self.doom(log, &old, now)?;
         self.active =
             Active::create(log.shared(), old.base_offset(), log.limits(&mut self.jitter), now)?;
-        log.directory_changed.store(true, Ordering::Release);
+        log.unsynced.note();
         self.publish_segments(log, |segments| {
             segments.pop();
             segments.push(Arc::clone(self.active.segment()));
