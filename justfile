@@ -50,3 +50,10 @@ model-long:
 concurrency SCHEDULES="20000":
     STRANDLINE_SCHEDULES={{SCHEDULES}} RUSTFLAGS="--cfg shuttle" \
         cargo test --lib concurrency -- --nocapture
+
+# Tests under a sanitizer, with a nightly toolchain: `address` (with leaks), or `thread`, which needs
+# that toolchain's rust-src, for a standard library without it looks like one full of races.
+sanitize KIND="address":
+    RUSTFLAGS="-Zsanitizer={{KIND}}" cargo +nightly test \
+        {{ if KIND == "thread" { "-Zbuild-std" } else { "" } }} \
+        --target "$(rustc -vV | sed -n 's/^host: //p')" --lib --test api --test planted
