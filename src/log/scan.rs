@@ -90,8 +90,10 @@ impl Scanner<'_> {
                 }
                 builder.add(at, batch);
                 self.expected = header.next_offset();
-                self.last_epoch = header.leader_epoch();
-                self.note_epoch(header);
+                if at >= point || self.is_believable(header.leader_epoch()) {
+                    self.last_epoch = header.leader_epoch();
+                    self.note_epoch(header);
+                }
                 if header.base_offset() >= self.producers.map_end_offset() {
                     aborted.extend(replay::apply(self.producers, batch));
                 }
@@ -195,6 +197,12 @@ impl Scanner<'_> {
         let next = BatchHeader::decode(&bytes).ok()?;
         let cause = Cause::Mismatch("its offsets overlap the batch behind it");
         (next.base_offset() < header.next_offset()).then_some(cause)
+    }
+
+    /// Whether a batch below the mark can have the term that it claims, which its checksum does not
+    /// cover. If it cannot, nothing that follows is measured by it.
+    fn is_believable(&self, epoch: Option<LeaderEpoch>) -> bool {
+        self.gaps || self.most_epoch.is_none() || epoch <= self.most_epoch
     }
 
     /// Why a whole batch above the mark does not belong to this log.
