@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::leader_epochs::LeaderEpochs;
-use super::ledger::Mark;
+use super::ledger::{Ledger, Mark};
 use super::opened::Opened;
 use super::plan::{Plan, Tail, tip_of};
 use super::producers::{Producers, Update};
@@ -191,7 +191,8 @@ fn sweep_snapshots(log: &Opened, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// The segment to append to: the last one, or a new one if the log goes on behind its records.
+/// The segment to append to: the last one, or a new one if the log goes on behind its records, or
+/// the last one has lost its end: what is appended there could make a batch that was cut whole again.
 fn make_active(log: &Opened, plan: &mut Plan, jitter: &mut u64) -> Result<Active> {
     let now = log.context.store.clock.now_ms();
     let limits = log.limits(jitter);
@@ -203,6 +204,7 @@ fn make_active(log: &Opened, plan: &mut Plan, jitter: &mut u64) -> Result<Active
     if let Some(last) = last
         && plan.listing.bases.contains(&last.base_offset())
         && plan.log_end == plan.found_end.max(last.base_offset())
+        && !has_lost_its_end(&last, &log.ledger())
     {
         last.grow_indexes()?;
         let mut active = Active::resume(last, limits, now);
@@ -257,8 +259,12 @@ fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
     if ledger.owes_replacing() {
         ledger.replace()?;
     }
+    let mark = mark_behind_loss(log, plan, &ledger)?;
     let tip = plan.segments.last().map(|last| tip_of(last));
     ledger.change_slots(|slot| {
+        if let Some(mark) = mark {
+            *slot = slot.moved_to(mark);
+        }
         if let Some(tip) = tip.filter(|_| !was_proved) {
             *slot = slot.moved_to(Mark { tip, durable_end: plan.log_end });
             slot.gaps = true;
@@ -269,6 +275,27 @@ fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
     })?;
     ledger.proved = true;
     Ok(epoch)
+}
+
+/// Whether durable bytes of a segment are missing at its end.
+fn has_lost_its_end(segment: &Segment, ledger: &Ledger) -> bool {
+    let slot = ledger.slot().filter(|_| ledger.proved);
+    slot.is_some_and(|slot| slot.base_offset == segment.base_offset() && slot.point > segment.end())
+}
+
+/// Where the mark has to go because durable bytes are missing before it: what is appended from now
+/// on lies behind it, or the next opening would take it for a part of what is lost.
+fn mark_behind_loss(log: &Opened, plan: &Plan, ledger: &Ledger) -> Result<Option<Mark>> {
+    let (Some(slot), Some(last)) = (ledger.slot(), plan.segments.last()) else { return Ok(None) };
+    let is_new = !plan.listing.bases.contains(&last.base_offset());
+    if !ledger.proved || !is_new {
+        return Ok(None);
+    }
+    for segment in plan.segments.iter().filter(|it| it.base_offset() >= slot.base_offset) {
+        log.sync_log(segment)?;
+    }
+    log.sync_directory()?;
+    Ok(Some(Mark { tip: tip_of(last), durable_end: plan.log_end }))
 }
 
 /// Lowers both slots to a cut that an earlier opening announced and did not carry out.
