@@ -101,21 +101,27 @@ impl Segment {
         let piece = range.max_bytes.saturating_add(SLACK_BYTES).min(64 << 20);
         let mut window = Window::new(self.log_file()?, self.end(), piece);
         let mut start = (self.start_for(&mut window, range.from)?, self.base_offset);
+        // Whether the index led there. Each fetch begins again at the front at most once.
+        let mut by_index = start.0 > 0;
         loop {
-            let found = self.locate(&mut window, start, range)?;
+            let found = match self.locate(&mut window, start, range) {
+                // What exactly is hit is told from the start on.
+                Err(Error::Corrupt { .. }) if by_index => {
+                    (start, by_index) = ((0, self.base_offset), false);
+                    continue;
+                }
+                found => found?,
+            };
             let is_near = found.is_some_and(|(_, first)| first.base_offset() <= range.from);
-            if !is_near && start.0 > 0 && self.is_dense() {
+            if !is_near && by_index && self.is_dense() {
                 // The index led to a batch that claims other offsets than it has.
-                start = (0, self.base_offset);
+                (start, by_index) = ((0, self.base_offset), false);
                 continue;
             }
             let Some((position, first)) = found else {
                 self.lost_behind_the_end(range.from)?;
                 return Ok(None);
             };
-            if first.last_offset() >= range.until {
-                return Ok(Some(Slice::empty(range.from)));
-            }
             window.keep_from(position);
             match self.gather(&mut window, position, range)? {
                 Ok(slice) => return Ok(Some(slice.filled(window, position))),
@@ -212,8 +218,9 @@ impl Segment {
             // That one is damaged, and says nothing.
             Err(_) => return Ok(true),
         };
+        let claimed = header.next_offset();
         let offsets = self.base_offset..segment_end;
-        if header.next_offset() > next && self.overlapped(window, behind, offsets)?.is_some() {
+        if claimed > next && self.overlapped(window, (behind, claimed), offsets)?.is_some() {
             return Ok(false);
         }
         let is_dense = self.is_dense();
@@ -228,11 +235,15 @@ impl Segment {
             expected = expected.max(before.next_offset());
             at += before.size_bytes() as u64;
         }
-        Ok(if is_dense {
-            header.base_offset() == expected
-        } else {
-            header.base_offset() >= expected
-        })
+        if is_dense || claimed <= next {
+            return Ok(
+                header.base_offset() >= expected && !is_dense || header.base_offset() == expected
+            );
+        }
+        // It overlaps the one behind it, and either could lie where the offsets leave room.
+        let is_whole = batch_at(window, behind).map_err(|e| self.read_error(e))?.is_ok();
+        let is_flipped = is_whole && one_bit_below((header.base_offset(), claimed), expected..next);
+        Ok(header.base_offset() >= expected && !is_flipped)
     }
 
     /// Whether it is known that no offset was ever left out.
@@ -250,13 +261,25 @@ impl Segment {
     ) -> Result<Option<(u64, BatchHeader)>> {
         // The batch that was stepped over last, if all that is known of it is its header.
         let mut before = None;
-        let mut floor = self.base_offset;
+        let (mut floor, mut spanned) = (self.base_offset, 0);
+        let mut knows_floor = position == 0;
         while position < window.end() {
             let bytes = window.at_most(position, HEADER_LEN).map_err(|e| self.read_error(e))?;
             let header = BatchHeader::decode(bytes).ok();
             let offsets = expected..range.segment_end;
             let header = match header.filter(|it| self.is_possible(it, position, offsets.clone())) {
-                None => self.overlapped(window, position, floor..range.segment_end)?,
+                None => {
+                    let offsets = floor..range.segment_end;
+                    match self.overlapped(window, (position, expected), offsets.clone())? {
+                        None if !self.is_dense() => self.believed(
+                            window,
+                            position,
+                            offsets,
+                            (expected - spanned, expected),
+                        )?,
+                        found => found,
+                    }
+                }
                 possible => possible,
             };
             if header.is_none_or(|header| header.base_offset() != expected)
@@ -280,7 +303,10 @@ impl Segment {
                 return Ok(Some((position, header)));
             }
             before = Some((position, expected));
-            (floor, expected) = (expected, header.next_offset());
+            // Behind an index entry it is not known where the batch before ended.
+            floor = if knows_floor { expected } else { header.base_offset() };
+            (expected, knows_floor) = (header.next_offset(), true);
+            spanned = expected - header.base_offset();
             position += header.size_bytes() as u64;
         }
         Ok(None)
@@ -297,12 +323,13 @@ impl Segment {
         Err(self.damage_from(place, resumed, range.segment_end, cause))
     }
 
-    /// The header of a whole batch that begins below where the one before it claims to end, but
-    /// ends where the next one begins: then it was that one that claims too much.
+    /// The header of a whole batch that begins below `claimed`, where the one before it claims to
+    /// end, but ends where the next one begins: then it was that one that claims too much. So it was
+    /// if offsets are left out here, and what it claims leaves no room for this one.
     fn overlapped(
         &self,
         window: &mut Window,
-        position: u64,
+        (position, claimed): (u64, Offset),
         offsets: std::ops::Range<Offset>,
     ) -> Result<Option<BatchHeader>> {
         let header = match batch_at(window, position).map_err(|e| self.read_error(e))? {
@@ -318,7 +345,27 @@ impl Segment {
             Err(_) if behind >= window.end() => offsets.end,
             Err(_) => return Ok(None),
         };
-        Ok((header.next_offset() == next).then_some(header))
+        let end = header.next_offset();
+        let has_no_room = next.saturating_sub(claimed) < end - header.base_offset();
+        let fits = end == next || end < next && has_no_room && !self.is_dense();
+        Ok(fits.then_some(header))
+    }
+
+    /// The header of a whole batch at `position` that overlaps the one before it, which claims to
+    /// reach from one offset to another, if that one lay below it but for one bit.
+    fn believed(
+        &self,
+        window: &mut Window,
+        position: u64,
+        offsets: std::ops::Range<Offset>,
+        claimed: (Offset, Offset),
+    ) -> Result<Option<BatchHeader>> {
+        let checked = batch_at(window, position).map_err(|e| self.read_error(e))?;
+        let header = checked.ok().map(|batch| *batch.header());
+        Ok(header.filter(|header| {
+            self.is_possible(header, position, offsets.clone())
+                && one_bit_below(claimed, offsets.start..header.base_offset())
+        }))
     }
 
     fn is_possible(
@@ -341,7 +388,8 @@ impl Segment {
             let position = u64::from(entry.position);
             if position < window.end() {
                 let batch = batch_at(window, position).map_err(|e| self.read_error(e))?;
-                if batch.is_ok_and(|batch| batch.header().base_offset() <= wanted) {
+                let offsets = self.base_offset..=wanted;
+                if batch.is_ok_and(|batch| offsets.contains(&batch.header().base_offset())) {
                     return Ok(position);
                 }
             }
@@ -394,4 +442,13 @@ impl Segment {
             other => other,
         }
     }
+}
+
+/// Whether offsets from `first` to before `end` would fit into `room` if one bit of the first one
+/// were another.
+fn one_bit_below((first, end): (Offset, Offset), room: std::ops::Range<Offset>) -> bool {
+    let fits = |base: Offset| {
+        base >= room.start && room.end.saturating_sub(base) >= end.saturating_sub(first)
+    };
+    end > first && (0..Offset::BITS).any(|bit| fits(first ^ 1 << bit))
 }

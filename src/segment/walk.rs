@@ -175,8 +175,13 @@ pub(crate) fn resume_behind(
             && let Ok(next) = batch_at(&mut window, behind)?
             && offsets.contains(&next.header().base_offset())
         {
-            let base_offset = next.header().base_offset();
-            return Ok(Some(Resumed { position: behind, base_offset }));
+            let there = Resumed { position: behind, base_offset: next.header().base_offset() };
+            if there.base_offset == header.next_offset() {
+                return Ok(Some(there));
+            }
+            // The length may lie, and lead over whole batches to the beginning of another.
+            let skipped = chain_to(&mut window, position, there, &offsets)?;
+            return Ok(Some(skipped.unwrap_or(there)));
         }
     }
     // Bytes that look like a header and are none can be checked in vain; this bounds for how long.
@@ -205,6 +210,36 @@ pub(crate) fn resume_behind(
             patience = patience.saturating_sub(size);
         }
         at += 1;
+    }
+    Ok(None)
+}
+
+/// The first batch behind `position` from which whole batches lead, one right behind the other, to
+/// where `end` is. What a record's value holds does not.
+fn chain_to(
+    window: &mut Window,
+    position: u64,
+    end: Resumed,
+    offsets: &Range<Offset>,
+) -> io::Result<Option<Resumed>> {
+    let offsets = offsets.start..end.base_offset;
+    let last = end.position.saturating_sub(HEADER_LEN as u64);
+    // As where batches are sought: this bounds for how long.
+    let mut patience = 16 * (end.position - position) + (64 << 20);
+    for from in position + HEADER_LEN as u64..=last {
+        if patience == 0 {
+            break;
+        }
+        let (mut at, mut base_offset) = (from, None);
+        while at < end.position && looks_like_a_batch(window.at_most(at, HEADER_LEN)?, &offsets) {
+            let Ok(batch) = batch_at(window, at)? else { break };
+            base_offset.get_or_insert(batch.header().base_offset());
+            at += batch.bytes().len() as u64;
+            patience = patience.saturating_sub(batch.bytes().len() as u64);
+        }
+        if let Some(base_offset) = base_offset.filter(|_| at == end.position) {
+            return Ok(Some(Resumed { position: from, base_offset }));
+        }
     }
     Ok(None)
 }
