@@ -6,8 +6,8 @@ use super::opened::Opened;
 use super::view::View;
 use crate::error::Result;
 use crate::record::{LeaderEpoch, Offset, RecordBatch, Timestamp};
-use crate::segment::Segment;
 use crate::segment::names::Part;
+use crate::segment::{ByTime, Segment};
 
 /// A record's place, found by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,14 +24,15 @@ pub struct TimestampedOffset {
 const MOST_INFLATED: usize = 64 << 20;
 
 /// The first record at or behind the log start whose time is at or after `timestamp`, as Kafka
-/// answers it: control records count, and only the first segment that reaches that time is asked.
+/// answers it: control records count, and only the first segment that reaches that time is asked,
+/// unless what was sought in it is damaged.
 pub(super) fn offset_for_time(
     opened: &Opened,
     timestamp: Timestamp,
     isolation: Isolation,
 ) -> Result<Option<TimestampedOffset>> {
     let view = opened.published.view();
-    for segment in view.segments.iter() {
+    for (at, segment) in view.segments.iter().enumerate() {
         let largest = match segment.largest()? {
             Some((largest, _)) => largest,
             None => segment.modified_ms()?,
@@ -42,7 +43,7 @@ pub(super) fn offset_for_time(
         let start = view.log_start_offset;
         let found = segment.find_by_time(
             timestamp,
-            start,
+            start..view.end_of(at),
             |header| header.max_timestamp().is_some_and(|max| max >= timestamp),
             |at, batch| {
                 first_record(segment, at, batch, |offset, time| {
@@ -50,7 +51,11 @@ pub(super) fn offset_for_time(
                 })
             },
         )?;
-        return Ok(visible(opened, &view, isolation, found));
+        match found {
+            ByTime::Found(found) => return Ok(visible(opened, &view, isolation, found)),
+            ByTime::Nothing => return Ok(None),
+            ByTime::Damaged => {}
+        }
     }
     Ok(None)
 }
@@ -61,31 +66,35 @@ pub(super) fn offset_of_max_timestamp(
     isolation: Isolation,
 ) -> Result<Option<TimestampedOffset>> {
     let view = opened.published.view();
-    let mut best: Option<(&Segment, Timestamp)> = None;
-    for segment in view.segments.iter() {
+    let mut best: Option<(usize, Timestamp)> = None;
+    for (at, segment) in view.segments.iter().enumerate() {
         let largest = segment.largest()?.map_or(-1, |(largest, _)| largest);
         if best.is_none_or(|(_, most)| largest > most) {
-            best = Some((segment, largest));
+            best = Some((at, largest));
         }
     }
-    let Some((segment, largest)) = best else { return Ok(None) };
+    let Some((at, largest)) = best else { return Ok(None) };
+    let segment = &view.segments[at];
     let found = segment.find_by_time(
         largest,
-        view.log_start_offset,
+        view.log_start_offset..view.end_of(at),
         |header| header.max_timestamp().unwrap_or(-1) == largest,
         |at, batch| first_record(segment, at, batch, |_, time| time.unwrap_or(-1) == largest),
     )?;
-    Ok(visible(opened, &view, isolation, found))
+    match found {
+        ByTime::Found(found) => Ok(visible(opened, &view, isolation, found)),
+        ByTime::Nothing | ByTime::Damaged => Ok(None),
+    }
 }
 
 fn visible(
     opened: &Opened,
     view: &View,
     isolation: Isolation,
-    found: Option<TimestampedOffset>,
+    found: TimestampedOffset,
 ) -> Option<TimestampedOffset> {
     let end = opened.readable_end(view, isolation);
-    found.filter(|found| found.offset < end)
+    Some(found).filter(|found| found.offset < end)
 }
 
 /// The first record of a batch for whose offset and time `wanted` holds.

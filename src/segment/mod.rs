@@ -29,6 +29,7 @@ pub use file::{Damage, LogFile, LogPiece, LogPieces, Piece, base_offset_of};
 pub use index_file::{IndexFile, IndexFileEntry, OffsetIndexEntry, TimeIndexEntry};
 pub(crate) use read::{ReadRange, Slice};
 pub(crate) use source::{Expected, Growing, Source};
+pub(crate) use times::ByTime;
 pub(crate) use walk::{Stop, resume_behind, walk};
 pub(crate) use window::READ_BYTES;
 

@@ -6,7 +6,18 @@ use super::window::{READ_BYTES, Window};
 use super::{Segment, Source, Stop};
 use crate::error::{Cause, Error, Result};
 use crate::record::{BatchHeader, HEADER_LEN, Offset, RecordBatch, Timestamp};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
+
+/// What a segment holds for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ByTime<T> {
+    /// The first that was sought.
+    Found(T),
+    /// Nothing.
+    Nothing,
+    /// Nothing that can be given out; what is damaged may have been it.
+    Damaged,
+}
 
 impl Segment {
     /// The largest timestamp of its batches' headers, and the last offset of the first batch that
@@ -42,49 +53,77 @@ impl Segment {
         modified.map_err(|error| Error::io("look at", self.path(Part::Log), error))
     }
 
-    /// The first batch at or behind offset `from` for whose header `wanted` holds, given to
-    /// `found`, which may decline it. Begins where all batches before have smaller timestamps than
-    /// `timestamp`.
+    /// The first batch with some of `offsets` for whose header `wanted` holds, given to `found`,
+    /// which may decline it; the segment has no offset behind them. Begins where all batches before
+    /// have smaller timestamps than `timestamp`.
     pub(crate) fn find_by_time<T>(
         &self,
         timestamp: Timestamp,
-        from: Offset,
+        offsets: Range<Offset>,
         wanted: impl Fn(&BatchHeader) -> bool,
         mut found: impl FnMut(u64, &RecordBatch<'_>) -> Result<Option<T>>,
-    ) -> Result<Option<T>> {
+    ) -> Result<ByTime<T>> {
         self.note_cut()?;
         let mut position = self.start_for_time(timestamp)?;
         let file = self.log_file()?;
         let end = self.end();
+        let mut is_damaged = self.known_facts().is_some_and(|facts| facts.log_bytes > end);
         let mut answer = None;
         while position < end {
             let walked = walk(&file, position, end, &mut |at, batch| {
                 let header = batch.header();
-                if header.last_offset() < from || !wanted(header) {
+                if !wanted(header) {
                     return ControlFlow::Continue(());
+                }
+                match self.is_read_at(at, header.base_offset(), offsets.end) {
+                    Ok(true) if header.last_offset() < offsets.start => {
+                        return ControlFlow::Continue(());
+                    }
+                    Ok(true) => {}
+                    Ok(false) => {
+                        let why = "its offsets are not those that belong there";
+                        return ControlFlow::Break(Cause::Mismatch(why));
+                    }
+                    Err(error) => {
+                        answer = Some(Err(error));
+                        return ControlFlow::Break(Cause::Mismatch("not read"));
+                    }
                 }
                 match found(at, batch) {
                     Ok(None) => ControlFlow::Continue(()),
                     other => {
-                        answer = Some(other);
+                        answer = other.transpose();
                         ControlFlow::Break(Cause::Mismatch("found"))
                     }
                 }
             });
             let walked = walked.map_err(|e| self.read_error(e))?;
             if let Some(answer) = answer {
-                return answer;
+                return answer.map(ByTime::Found);
             }
             match walked.stop {
                 Stop::End | Stop::Zeros => break,
                 // A damaged batch may hold what is sought, but it cannot be given out.
-                Stop::Failed(_) => match self.resume(walked.position, 0..Offset::MAX)? {
-                    Some(next) => position = next.position,
-                    None => break,
-                },
+                Stop::Failed(_) => {
+                    is_damaged = true;
+                    match self.resume(walked.position, 0..Offset::MAX)? {
+                        Some(next) => position = next.position,
+                        None => break,
+                    }
+                }
             }
         }
-        Ok(None)
+        Ok(if is_damaged { ByTime::Damaged } else { ByTime::Nothing })
+    }
+
+    /// Whether a batch, whose offsets no checksum covers, is what a fetch at its own offset gives.
+    fn is_read_at(&self, position: u64, base_offset: Offset, segment_end: Offset) -> Result<bool> {
+        let (from, until) = (base_offset, Offset::MAX);
+        match self.read(super::ReadRange { from, until, max_bytes: 1, segment_end }) {
+            Ok(slice) => Ok(slice.is_some_and(|slice| slice.position == position)),
+            Err(Error::Corrupt { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// A position before which no batch has a timestamp as large as `timestamp`.
