@@ -219,6 +219,10 @@ impl Dir {
     pub(crate) fn read_small(&self, name: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
         let file = match self.open(name, Access::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // A directory or a pipe in its place: none of its bytes are there.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            }
             opened => opened?,
         };
         let len = file.len()?;

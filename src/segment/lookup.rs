@@ -133,7 +133,15 @@ impl Segment {
     ) -> io::Result<Option<IndexBytes>> {
         let name = super::names::name(self.base_offset, part);
         let file = match self.shared.dir.open(&name, Access::Read) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            // There is none, or something in its place that is no file.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
+                ) =>
+            {
+                return Ok(None);
+            }
             opened => opened?,
         };
         let len = file.len()?;

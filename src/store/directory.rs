@@ -89,14 +89,15 @@ impl Directory {
 
     /// Tells who has the store. For lack of room that waits until the first write.
     pub(super) fn claim(&self) -> Result<()> {
-        let lacks_room = |error: &Error| match error {
-            Error::Io { source, .. } => {
-                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-            }
+        let has_no_place = |error: &Error| match error {
+            Error::Io { source, .. } => matches!(
+                source.kind(),
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::IsADirectory
+            ),
             _ => false,
         };
         match self.write_owner() {
-            Err(error) if lacks_room(&error) => Ok(()),
+            Err(error) if has_no_place(&error) => Ok(()),
             written => written,
         }
     }
