@@ -231,7 +231,9 @@ impl Dir {
             let why = format!("{len} bytes long, longer than the {limit} that are read of it");
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         };
-        let mut bytes = vec![0; fits];
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(fits).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        bytes.resize(fits, 0);
         let read = file.read_at(&mut bytes, 0)?;
         bytes.truncate(read);
         Ok(Some(bytes))

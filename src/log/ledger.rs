@@ -72,9 +72,10 @@ impl Ledger {
     /// Reads both files. Writes nothing.
     pub(super) fn load(context: &Context) -> Result<Ledger> {
         let dir = &context.dir;
-        let read = |name: &str, limit| {
-            let bytes = read_whole(dir, name, limit);
-            bytes.map_err(|error| Error::io("read", dir.path().join(name), error))
+        let read = |name: &str, limit| match dir.read_small(name, limit) {
+            Ok(bytes) => Ok(bytes.unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Ok(Vec::new()),
+            Err(error) => Err(Error::io("read", dir.path().join(name), error)),
         };
         let slots_file = read(WATERMARK, 1 << 20)?;
         let manifest_file = read(MANIFEST, MOST_MANIFEST_BYTES)?;
@@ -158,6 +159,18 @@ impl Ledger {
     /// The log start that was set.
     pub(super) fn log_start(&self) -> Offset {
         self.view.log_start
+    }
+
+    /// Whether changes may be gone from the manifest, the log start among them: it is damaged or was
+    /// cut short, or lacks what the watermark tells of. `bases` are the segments that are there.
+    pub(super) fn may_have_lost_changes(&self, bases: impl Iterator<Item = Offset>) -> bool {
+        let Some(slot) = self.slot else { return true };
+        let is_sealed =
+            |base: &Offset| *base >= slot.base_offset || self.view.sealed.contains_key(base);
+        !self.intact
+            || self.append_at.is_none()
+            || slot.clean && self.view.closed.is_none()
+            || !bases.filter(|base| *base >= self.view.log_start).all(|base| is_sealed(&base))
     }
 
     /// Changes that may not have been carried out.
@@ -322,23 +335,13 @@ impl Ledger {
     }
 }
 
-/// A file's bytes; none if it is missing, or longer than it can be. That there is no memory for it
-/// is an error like any other: a manifest may be long.
-fn read_whole(dir: &Dir, name: &str, limit: u64) -> std::io::Result<Vec<u8>> {
-    let file = match dir.open(name, Access::Read) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        opened => opened?,
-    };
-    let len = file.len()?;
-    let mut bytes = Vec::new();
-    if len <= limit {
-        let room = bytes.try_reserve_exact(len as usize);
-        room.map_err(|_| std::io::ErrorKind::OutOfMemory)?;
-        bytes.resize(len as usize, 0);
-        let read = file.read_at(&mut bytes, 0)?;
-        bytes.truncate(read);
+/// The topic that the manifest of a partition is of; none if that cannot be told.
+pub(crate) fn manifest_topic_id(dir: &Dir) -> Result<Option<TopicId>> {
+    match dir.read_small(MANIFEST, MOST_MANIFEST_BYTES) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => Ok(None),
+        Err(error) => Err(Error::io("read", dir.path().join(MANIFEST), error)),
+        Ok(bytes) => Ok(Header::decode(&bytes.unwrap_or_default()).ok().map(|it| it.topic_id)),
     }
-    Ok(bytes)
 }
 
 /// That of a log that has no batch yet.

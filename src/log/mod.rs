@@ -52,6 +52,7 @@ pub use fetch::{FetchOptions, Isolation};
 pub use fetched::Fetched;
 pub use handle::{Log, SegmentInfo};
 pub(crate) use housekeeping::Standing;
+pub(crate) use ledger::manifest_topic_id;
 pub use lookup::TimestampedOffset;
 pub(crate) use origin::Origin;
 pub(crate) use settings::Settings;

@@ -189,7 +189,9 @@ impl Planner<'_> {
             read => read.map_err(|e| Error::io("read", dir.path().join(LEADER_EPOCHS), e))?,
         };
         let entries = bytes.as_deref().map(leader_epoch_file::decode);
-        if let Some(Ok(entries)) = entries {
+        // An empty file is one whose content was lost: ours has a first line even without epochs.
+        let is_empty = bytes.as_deref().is_some_and(<[u8]>::is_empty);
+        if let Some(Ok(entries)) = entries.filter(|_| !is_empty) {
             let entries = entries.iter().map(|entry| (entry.epoch, entry.start_offset));
             self.plan.epochs = LeaderEpochs::from_entries(entries);
         } else {
@@ -244,7 +246,10 @@ impl Planner<'_> {
         let sealed = sealed.filter(|_| self.ledger.proved);
         let first = first.into_iter().chain(sealed).min().unwrap_or(0);
         let ours = self.ledger.log_start();
-        let kafka = if self.ledger.proved { 0 } else { self.context.kafka.log_start.unwrap_or(0) };
+        // Kafka's file has no checksum: it counts where ours may lack something.
+        let bases = self.plan.listing.bases.iter().copied();
+        let counts = !self.ledger.proved || self.ledger.may_have_lost_changes(bases);
+        let kafka = self.context.kafka.log_start.filter(|_| counts).unwrap_or(0);
         self.plan.log_start = first.max(ours).max(kafka);
     }
 
@@ -490,7 +495,8 @@ impl Planner<'_> {
             producers.high_watermark_moved(plan.log_end);
             plan.last_stable_offset = producers.last_stable_offset(plan.log_start, plan.log_end);
         }
-        if plan.owes_epochs {
+        if plan.owes_epochs || !self.epochs_fit() {
+            self.plan.owes_epochs = true;
             self.rebuild_epochs()?;
         }
         let plan = &mut self.plan;
@@ -507,6 +513,18 @@ impl Planner<'_> {
             plan.segments.push(Arc::new(Segment::new(self.shared, plan.log_end, known)));
         }
         Ok(())
+    }
+
+    /// Whether the leader epochs, whose file has no checksum, are those in which the segments end
+    /// that the manifest vouches for.
+    fn epochs_fit(&self) -> bool {
+        let plan = &self.plan;
+        plan.segments.iter().filter(|it| self.ledger.entry(it.base_offset()).is_some()).all(|it| {
+            let facts = it.known_facts().filter(|facts| facts.next_offset > plan.log_start);
+            facts.filter(|facts| facts.batches > 0).is_none_or(|facts| {
+                plan.epochs.epoch_for_offset(facts.next_offset - 1) == facts.last_epoch
+            })
+        })
     }
 
     /// Finds the leader epochs again from the batches, where the file is lost: only segments whose
