@@ -57,3 +57,7 @@ sanitize KIND="address":
     RUSTFLAGS="-Zsanitizer={{KIND}}" cargo +nightly test \
         {{ if KIND == "thread" { "-Zbuild-std" } else { "" } }} \
         --target "$(rustc -vV | sed -n 's/^host: //p')" --lib --test api --test planted
+
+# Every damage to every file of larger logs, and more asked of each than the gate does.
+sweep-long:
+    STRANDLINE_SWEEP=long cargo test --release --test sweep -- --nocapture no_damage
