@@ -135,6 +135,8 @@ fn a_directory_of_another_topic_is_not_taken_for_ours() {
     closed_store(&path);
     let file = path.join("events-0/partition.metadata");
     std::fs::write(&file, "version: 0\ntopic_id: gMflXnwDS2K7CfvVf3do3Q").unwrap();
+    // Two of ours against it would show that it is the id that is damaged.
+    std::fs::remove_file(path.join("events-0/segments.manifest")).unwrap();
     let error = open(&path).log("events", 0).unwrap_err();
     assert!(matches!(&error, Error::Corrupt { path: at, .. } if *at == file), "{error:?}");
 }
