@@ -83,6 +83,7 @@ struct Planner<'a> {
     shared: &'a Shared,
     ledger: &'a Ledger,
     plan: Plan,
+    no_epochs: bool,
 }
 
 /// The most that a leader-epoch file may be.
@@ -127,7 +128,7 @@ impl Plan {
             start_over,
             listing,
         };
-        let mut planner = Planner { context, shared, ledger: &ledger, plan };
+        let mut planner = Planner { context, shared, ledger: &ledger, plan, no_epochs: false };
         planner.read_epochs()?;
         if let Some(start) = start_over {
             planner.start_over(start);
@@ -189,9 +190,9 @@ impl Planner<'_> {
             read => read.map_err(|e| Error::io("read", dir.path().join(LEADER_EPOCHS), e))?,
         };
         let entries = bytes.as_deref().map(leader_epoch_file::decode);
-        // An empty file is one whose content was lost: ours has a first line even without epochs.
-        let is_empty = bytes.as_deref().is_some_and(<[u8]>::is_empty);
-        if let Some(Ok(entries)) = entries.filter(|_| !is_empty) {
+        // A file without a byte is one of a new log, or one whose content was lost.
+        self.no_epochs = bytes.as_deref().is_some_and(<[u8]>::is_empty);
+        if let Some(Ok(entries)) = entries.filter(|_| !self.no_epochs) {
             let entries = entries.iter().map(|entry| (entry.epoch, entry.start_offset));
             self.plan.epochs = LeaderEpochs::from_entries(entries);
         } else {
@@ -496,8 +497,8 @@ impl Planner<'_> {
             plan.last_stable_offset = producers.last_stable_offset(plan.log_start, plan.log_end);
         }
         if plan.owes_epochs || !self.epochs_fit() {
-            self.plan.owes_epochs = true;
             self.rebuild_epochs()?;
+            self.plan.owes_epochs = !self.no_epochs || self.plan.epochs.latest().is_some();
         }
         let plan = &mut self.plan;
         plan.owes_epochs |= plan.epochs.truncate_from_end(plan.log_end);
