@@ -46,8 +46,9 @@ impl Damage {
 
     /// The one of number `n`.
     pub(crate) fn of(mut n: usize, len: usize) -> Damage {
+        type Make = fn(usize) -> Damage;
         let sectors = len.div_ceil(SECTOR);
-        let kinds: [(usize, fn(usize) -> Damage); 7] = [
+        let kinds: [(usize, Make); 7] = [
             (len * 8, Bit),
             (sectors, Zero),
             (sectors, Ones),
