@@ -42,6 +42,10 @@ error-sweep-long:
 power-cut:
     STRANDLINE_POWER_CUTS=500 cargo test --release --test machine -- a_power_cut
 
+# Power cuts on the simulated disk: rounds of about 1.5 million images, 20 of them 30 million.
+sim-long ROUNDS="20":
+    STRANDLINE_SIM_ROUNDS={{ROUNDS}} cargo test --release --test crash -- --ignored --nocapture
+
 # The model of a log against random operations, longer than the gate runs it.
 model-long:
     STRANDLINE_MODEL_CASES=20000 cargo test --release --test model
