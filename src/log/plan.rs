@@ -445,6 +445,11 @@ impl Planner<'_> {
             }
         }
         self.plan.found_end = self.plan.cut.unwrap_or(scanner.expected);
+        if self.plan.log_start > first {
+            // Transactions are those of whole segments; a producer is known by what is left of it.
+            let (start, end) = (self.plan.log_start, self.plan.found_end);
+            producers = producers_at(self.context, &[], &self.plan.segments, start, end)?;
+        }
         check_memory(self.context, &producers)?;
         self.plan.producers = Some(producers);
         self.plan.epochs = epochs;
