@@ -117,3 +117,65 @@ fn a_death_and_then_a_power_cut_leave_no_hole_even_if_pages_were_lost_unseen() {
         Ok(runs)
     });
 }
+
+/// What the disk found in the engine, each by the shortest work that shows it.
+mod found {
+    use super::*;
+    use disk::ops::Op;
+
+    fn power_cuts(ops: &[Op]) {
+        try_all("", &[ops.to_vec()], Plan { every_step: true, ..LAST });
+    }
+
+    fn failed_syncs(ops: &[Op]) {
+        for fault in errors::SYNC_FAULTS {
+            for call in errors::struck_by(ops, LAST, fault).unwrap() {
+                let done = errors::with_failed_sync(ops, LAST, (call.number, fault));
+                done.unwrap_or_else(|why| panic!("{why}\n  {fault:?} at {call}"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_start_over_that_is_interrupted_is_finished() {
+        power_cuts(&[Op::AppendSynced, Op::StartOver]);
+    }
+
+    #[test]
+    fn a_cut_leaves_no_hole_below_it() {
+        let records = [Op::AppendTransactional, Op::AppendRolling, Op::AppendWritten];
+        power_cuts(&[Op::StartOver, records[0], records[1], records[2], Op::Truncate]);
+    }
+
+    #[test]
+    fn a_producer_is_known_by_the_records_that_are_left() {
+        let again = Op::AppendTransactional;
+        power_cuts(&[again, Op::Commit, Op::DeleteAll, Op::Reopen, Op::AppendWritten, again]);
+    }
+
+    #[test]
+    fn what_a_manifest_says_is_durable_before_it_is_acted_upon() {
+        failed_syncs(&[Op::AppendWritten, Op::DeleteRecords]);
+    }
+
+    #[test]
+    fn a_sealed_segment_takes_no_more_records() {
+        failed_syncs(&[Op::Import, Op::AppendSynced, Op::Roll]);
+    }
+
+    #[test]
+    fn the_mark_waits_for_a_roll_to_settle() {
+        let cut = [Op::AppendRolling, Op::AppendTransactional, Op::Truncate];
+        failed_syncs(&[cut[0], cut[1], cut[2], Op::Roll, Op::Housekeeping]);
+    }
+
+    #[test]
+    fn a_cut_that_was_refused_is_taken_back() {
+        failed_syncs(&[Op::Reopen, Op::AppendSynced, Op::TruncateAll, Op::AppendWritten]);
+    }
+
+    #[test]
+    fn the_removal_of_the_marker_is_synced_whoever_made_it() {
+        failed_syncs(&[Op::Reopen, Op::AppendWritten]);
+    }
+}

@@ -46,6 +46,9 @@ pub(crate) fn sampled(count: usize, len: usize, seed: u64) -> Vec<Vec<Op>> {
 
 /// Says how a layer went, past the test harness, which shows only what failed.
 fn report(layer: &str, of: &str, failures: usize, began: Instant) {
+    if layer.is_empty() {
+        return;
+    }
     let seconds = began.elapsed().as_secs_f32();
     let line = format!("layer={layer} {of} failures={failures} seconds={seconds:.1}\n");
     // Nobody is told of it if that cannot be said; the tests go on.

@@ -9,7 +9,7 @@ use crate::disk::{LAST, errors, try_all};
 
 /// Everything that the power can do to these steps.
 fn power_cuts(ops: &[Op]) {
-    try_all("planted", &[ops.to_vec()], Plan { every_step: true, ..LAST });
+    try_all("", &[ops.to_vec()], Plan { every_step: true, ..LAST });
 }
 
 #[test]
