@@ -28,6 +28,11 @@ pub(super) struct Listing {
 const REPLACED: [&str; 4] =
     [super::LEADER_EPOCHS, super::PARTITION_METADATA, super::MANIFEST, super::WATERMARK];
 
+/// Whether it is an index of a segment, which is replaced in the same way.
+fn is_index(name: &str) -> bool {
+    matches!(names::parse(name), Some((_, part, None)) if ![Part::Log, Part::Snapshot].contains(&part))
+}
+
 impl Listing {
     pub(super) fn read(dir: &Dir) -> Result<Listing> {
         let entries = dir.list().map_err(|error| Error::io("list", dir.path(), error))?;
@@ -47,7 +52,7 @@ impl Listing {
                 }
                 None => {
                     let replaced = entry.name.strip_suffix(".tmp");
-                    if replaced.is_some_and(|name| REPLACED.contains(&name)) {
+                    if replaced.is_some_and(|name| REPLACED.contains(&name) || is_index(name)) {
                         listing.unfinished.push(entry.name);
                     }
                 }

@@ -218,19 +218,10 @@ impl Segment {
         Ok(bytes)
     }
 
-    /// Writes an index file anew and syncs it. It is no loss if a crash leaves it half written:
-    /// what vouches for it is written later.
+    /// Replaces an index file, durably. Not in its place: a sync of it may have failed, and somebody
+    /// may have a map of it.
     fn write_index(&self, part: Part, bytes: &[u8]) -> Result<()> {
-        let name = names::name(self.base_offset, part);
-        let failed = |error| Error::io("write", self.path(part), error);
-        let dir = &self.shared.dir;
-        let file = match dir.open(&name, Access::Write) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => dir.create(&name),
-            opened => opened,
-        };
-        let file = file.map_err(failed)?;
-        file.truncate(0).map_err(failed)?;
-        file.write_all_at(bytes, 0).map_err(failed)?;
-        file.sync().map_err(failed)
+        let replaced = self.shared.dir.replace_small(&names::name(self.base_offset, part), bytes);
+        replaced.map_err(|error| Error::io("write", self.path(part), error))
     }
 }
