@@ -2,6 +2,7 @@
 //! lock and never held across I/O. And waiting until there is more of it.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -69,7 +70,7 @@ impl Published {
         of(&self.lock().view)
     }
 
-    /// Changes what is to be seen and wakes who waits.
+    /// Changes what is to be seen and wakes who waits. A waker that panics hits nobody else.
     pub(crate) fn publish(&self, change: impl FnOnce(&mut View)) {
         let wakers = {
             let mut state = self.lock();
@@ -78,7 +79,9 @@ impl Published {
         };
         self.grown.notify_all();
         for waker in wakers {
-            waker.wake();
+            // The host's: if it panics, the others are to be woken, and the work is to be ended in
+            // which this happened.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
     }
 
