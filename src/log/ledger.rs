@@ -146,6 +146,13 @@ impl Ledger {
         self.view.sealed.get(&base)
     }
 
+    /// Whether a file with this base offset would lie within a segment that is known: it is none of
+    /// the log's, be it a copy of one that is.
+    pub(super) fn is_within(&self, base: Offset) -> bool {
+        let before = self.view.sealed.range(..base).next_back();
+        before.is_some_and(|(_, segment)| base < segment.next_offset)
+    }
+
     /// All of them.
     pub(super) fn entries(&self) -> impl Iterator<Item = &SegmentEntry> {
         self.view.sealed.values()

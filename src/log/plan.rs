@@ -262,6 +262,7 @@ impl Planner<'_> {
             // Seen as if carried out: what begins behind the cut is gone.
             bases.retain(|&base| base <= cut);
         }
+        bases.retain(|&base| !self.ledger.is_within(base));
         let start = self.plan.log_start;
         let alive = bases.partition_point(|&base| base <= start).saturating_sub(1);
         self.plan.dead = bases.drain(..alive).collect();
