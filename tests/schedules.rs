@@ -18,6 +18,10 @@ mod cuts;
 mod elsewhere;
 #[path = "schedules/faults.rs"]
 mod faults;
+#[path = "schedules/foreign.rs"]
+mod foreign;
+#[path = "schedules/host.rs"]
+mod host;
 #[path = "schedules/kafka.rs"]
 mod kafka;
 #[path = "schedules/marks.rs"]
