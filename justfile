@@ -65,3 +65,15 @@ sanitize KIND="address":
 # Every damage to every file of larger logs, and more asked of each than the gate does.
 sweep-long:
     STRANDLINE_SWEEP=long cargo test --release --test sweep -- --nocapture no_damage
+
+# A target of fuzz/ by coverage, for so many seconds; needs nightly and cargo-fuzz (fuzz/Cargo.toml).
+fuzz target seconds="60":
+    cargo +nightly fuzz run --sanitizer none {{target}} -- -max_total_time={{seconds}} -max_len=4096 -timeout=20 -rss_limit_mb=2048
+
+# Leaves in a target's corpus what coverage needs.
+fuzz-minimise target:
+    cargo +nightly fuzz cmin --sanitizer none {{target}} -- -max_len=4096
+
+# Every target over many more mutations than the gate runs: a thousand million for each decoder.
+fuzz-long times="500":
+    STRANDLINE_FUZZ_TIMES={{times}} cargo test --release --test fuzz -- --nocapture

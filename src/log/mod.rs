@@ -16,7 +16,7 @@ mod group;
 mod handle;
 mod housekeeping;
 pub(crate) mod leader_epoch_file;
-mod leader_epochs;
+pub(crate) mod leader_epochs;
 mod ledger;
 mod listing;
 mod lookup;
@@ -32,7 +32,7 @@ mod retention;
 mod scan;
 mod seal;
 mod settings;
-mod snapshot;
+pub(crate) mod snapshot;
 #[cfg(feature = "sim")]
 pub(crate) mod testing;
 mod topic_id;

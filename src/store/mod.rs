@@ -2,24 +2,24 @@
 //! and then. [`Store`] is the handle of it.
 
 mod catalog;
-mod checked_text;
-mod checkpoint;
+pub(crate) mod checked_text;
+pub(crate) mod checkpoint;
 mod checkpoints;
-mod clean_shutdown;
+pub(crate) mod clean_shutdown;
 mod close;
 mod directory;
 mod found;
 mod handle;
 mod housekeeping;
-mod meta_properties;
+pub(crate) mod meta_properties;
 mod names;
 mod options;
-mod owner;
+pub(crate) mod owner;
 mod properties;
 mod random;
 mod shared;
 mod topic;
-mod topics;
+pub(crate) mod topics;
 
 use checked_text::TextError;
 pub use handle::Store;

@@ -18,7 +18,7 @@
 //! In a start over the log start comes first, so that a log start which ends its change always
 //! stands for itself, whatever became of the entry before it.
 
-mod entry;
+pub(crate) mod entry;
 mod file;
 mod header;
 mod view;
