@@ -9,6 +9,7 @@
 
 mod fuzz {
     pub(crate) mod corpus;
+    mod finds;
     pub(crate) mod mutate;
     pub(crate) mod run;
     mod seeds;

@@ -126,8 +126,9 @@ impl Scanner<'_> {
             damage.push((walked.position, cause));
             let durable = (point, lead.unwrap_or(durable_end));
             position = self.behind_damage(&file, segment, walked.position, durable)?;
-            // Offsets that are damaged are not left out.
+            // Offsets that are damaged are not left out, nor are the bytes.
             builder.facts.next_offset = self.expected;
+            builder.facts.log_bytes = position;
         }
     }
 

@@ -99,7 +99,8 @@ fn entry_of(base_offset: Offset, next_offset: Offset, facts: &Facts, sums: Sums)
         log_bytes: facts.log_bytes,
         log_crc: facts.log_crc,
         batches: facts.batches,
-        dense: facts.dense,
+        // A cut inside its last batch, or records that were lost, leave a hole at its end.
+        dense: facts.dense && facts.next_offset == next_offset,
         max_timestamp: facts.largest,
         last_leader_epoch: facts.last_epoch,
         offset_index,

@@ -185,8 +185,12 @@ impl Segment {
                 break;
             }
             let next = self.resume(walked.position, builder.facts.next_offset..Offset::MAX)?;
-            let Some(next) = next else { break };
-            position = next.position;
+            if next.is_none() && walked.stop == Stop::Zeros {
+                break;
+            }
+            // What is damaged is of the segment too.
+            position = next.map_or(end, |next| next.position);
+            builder.facts.log_bytes = position;
         }
         let (facts, offsets, times) = builder.finish();
         let mut state = self.state();

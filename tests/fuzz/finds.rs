@@ -1,0 +1,113 @@
+//! What fuzzing found, each as a test of its own.
+
+use std::fs;
+
+use strandline::testing::Log;
+use strandline::{Batch, Durability, Error, FetchOptions, Record};
+
+const NOW: i64 = 1_700_000_000_000;
+
+fn open(path: &std::path::Path) -> Log {
+    let config = [("internal.segment.bytes", "600"), ("index.interval.bytes", "1")];
+    let config = config.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Log::open(path, &config, NOW).unwrap()
+}
+
+/// `segment_recover`: the log went on in that file, below the point up to which it was known to be
+/// durable; the next opening found no batch at that point and cut the new one off.
+#[test]
+fn what_is_synced_behind_a_file_that_lost_durable_bytes_survives_a_kill() {
+    let temp = tempfile::tempdir().unwrap();
+    let append = |log: &Log| {
+        let batch = Batch::of([Record::new().value("a value of some bytes").timestamp(NOW)]);
+        log.handle().append(batch, Durability::Synced).unwrap().base_offset
+    };
+    let log = open(temp.path());
+    for _ in 0..10 {
+        append(&log);
+    }
+    let active = log.handle().segments().unwrap().pop().unwrap();
+    log.close().unwrap();
+    let bytes = fs::read(&active.path).unwrap();
+    for cut in 1..40 {
+        fs::write(&active.path, &bytes[..bytes.len() - cut]).unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        for file in fs::read_dir(temp.path()).unwrap() {
+            let path = file.unwrap().path();
+            fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+        }
+        for end in 10..14 {
+            let log = open(copy.path());
+            assert_eq!(log.log_end_offset().unwrap(), end, "cut by {cut}");
+            for offset in 10..end {
+                let fetched = log.handle().fetch(offset, FetchOptions::new().max_bytes(1));
+                assert_eq!(fetched.unwrap().batches().count(), 1, "offset {offset}, cut by {cut}");
+            }
+            let lost = log.handle().fetch(9, FetchOptions::new());
+            let hit = Some((9, 9));
+            assert!(
+                matches!(lost, Err(Error::Corrupt { offsets, .. }) if offsets == hit),
+                "{lost:?}"
+            );
+            assert_eq!(append(&log), end);
+        }
+    }
+}
+
+/// `segment_recover`: damage at the end of a segment was none of its bytes, so that what was appended
+/// behind it lay beyond the end that the manifest got.
+#[test]
+fn records_behind_a_damaged_batch_stay_when_their_segment_is_sealed() {
+    let temp = tempfile::tempdir().unwrap();
+    let append = |log: &Log| {
+        let batch = Batch::of([Record::new().value("a value of some bytes").timestamp(NOW)]);
+        log.handle().append(batch, Durability::Synced).unwrap().base_offset
+    };
+    let log = open(temp.path());
+    for _ in 0..8 {
+        append(&log);
+    }
+    let active = log.handle().segments().unwrap().pop().unwrap();
+    log.close().unwrap();
+    // Unclean from here on, though nothing is written.
+    drop(open(temp.path()));
+    let mut bytes = fs::read(&active.path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&active.path, &bytes).unwrap();
+    let log = open(temp.path());
+    assert_eq!([append(&log), append(&log)], [8, 9]);
+    log.handle().roll().unwrap();
+    log.close().unwrap();
+    let log = open(temp.path());
+    for offset in [6, 8, 9] {
+        let fetched = log.handle().fetch(offset, FetchOptions::new().max_bytes(1)).unwrap();
+        assert_eq!(
+            fetched.batches().map(|batch| batch.header().base_offset()).next(),
+            Some(offset)
+        );
+    }
+    let lost = log.handle().fetch(7, FetchOptions::new());
+    assert!(matches!(lost, Err(Error::Corrupt { offsets: Some((7, 7)), .. })), "{lost:?}");
+}
+
+/// By the model, once reads asked for it: the manifest said that no offset was left out.
+#[test]
+fn a_hole_that_a_cut_inside_a_batch_left_is_none_of_damage() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut log = open(temp.path());
+    let three = || Batch::of([Record::new().value("v").timestamp(NOW); 3]);
+    for _ in 0..2 {
+        log.handle().append(three(), Durability::Synced).unwrap();
+    }
+    assert!(log.truncate_to(5).unwrap());
+    log.close().unwrap();
+    let log = open(temp.path());
+    assert_eq!(log.handle().append(three(), Durability::Synced).unwrap().base_offset, 5);
+    log.handle().roll().unwrap();
+    log.close().unwrap();
+    let log = open(temp.path());
+    for offset in [3, 4, 5] {
+        let fetched = log.handle().fetch(offset, FetchOptions::new()).unwrap();
+        assert_eq!(fetched.batches().map(|batch| batch.header().base_offset()).next(), Some(5));
+    }
+}
