@@ -12,6 +12,7 @@ pub(crate) struct Builder {
     since: u64,
     offsets: Vec<u8>,
     times: Vec<u8>,
+    last_offset: Offset,
     last_time: Timestamp,
 }
 
@@ -24,6 +25,7 @@ impl Builder {
             since: 0,
             offsets: Vec::new(),
             times: Vec::new(),
+            last_offset: -1,
             last_time: -1,
         }
     }
@@ -36,8 +38,14 @@ impl Builder {
         self.facts.log_bytes = position + batch.bytes().len() as u64;
         if self.since > self.interval {
             let entry = OffsetEntry { offset: header.last_offset(), position: position as u32 };
-            // What an entry cannot say has none: the index is a help, not the truth.
-            self.offsets.extend(entry.encode(self.base).ok().into_iter().flatten());
+            // What an entry cannot say has none: the index is a help, not the truth. Nor has a batch
+            // that is out of order: it is not where it belongs.
+            if entry.offset > self.last_offset
+                && let Ok(bytes) = entry.encode(self.base)
+            {
+                self.offsets.extend(bytes);
+                self.last_offset = entry.offset;
+            }
             self.add_time();
             self.since = 0;
         }

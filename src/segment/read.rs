@@ -122,6 +122,11 @@ impl Segment {
                 self.lost_behind_the_end(range.from)?;
                 return Ok(None);
             };
+            if !is_near && self.is_dense() && range.from >= self.base_offset {
+                // A batch of elsewhere stands where the one that is wanted should be.
+                start = self.behind_damage((position, range.from), range)?;
+                continue;
+            }
             window.keep_from(position);
             match self.gather(&mut window, position, range)? {
                 Ok(slice) => return Ok(Some(slice.filled(window, position))),
@@ -192,6 +197,9 @@ impl Segment {
         };
         if before.is_some_and(|before| header.base_offset() < before) {
             return Ok(Err(Cause::Mismatch("its offsets overlap the batch before")));
+        }
+        if self.is_dense() && before.is_some_and(|before| header.base_offset() != before) {
+            return Ok(Err(Cause::Mismatch("it leaves offsets out where none is missing")));
         }
         if header.next_offset() > segment_end {
             return Ok(Err(Cause::Mismatch("its offsets overlap what follows")));

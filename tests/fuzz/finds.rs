@@ -111,3 +111,86 @@ fn a_hole_that_a_cut_inside_a_batch_left_is_none_of_damage() {
         assert_eq!(fetched.batches().map(|batch| batch.header().base_offset()).next(), Some(5));
     }
 }
+
+/// `segment_recover`: an index entry, made when the log was scanned, names the copy; it counted as a
+/// start for what lies behind it, and everything from the segment's base on was said to be hit.
+#[test]
+fn a_batch_of_another_segment_in_the_place_of_one_hits_the_offsets_of_that_one_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    let log = open(temp.path());
+    for n in 0..12 {
+        let batch = Batch::of([Record::new().value("a value of some bytes").timestamp(NOW + n)]);
+        log.handle().append(batch, Durability::Synced).unwrap();
+    }
+    let segments = log.handle().segments().unwrap();
+    assert_eq!(segments.len(), 2, "{segments:?}");
+    log.close().unwrap();
+    let first = fs::read(&segments[0].path).unwrap();
+    let mut second = fs::read(&segments[1].path).unwrap();
+    let size = second.len() / (12 - segments[1].base_offset as usize);
+    let hit = segments[1].base_offset + 2;
+    second[2 * size..3 * size].copy_from_slice(&first[..size]);
+    fs::write(&segments[1].path, &second).unwrap();
+    for opening in ["first", "second"] {
+        let log = open(temp.path());
+        let fetched = log.handle().fetch(hit, FetchOptions::new());
+        let Err(Error::Corrupt { offsets, .. }) = fetched else { panic!("{fetched:?}") };
+        assert_eq!(offsets, Some((hit, hit)), "the {opening} opening");
+    }
+}
+
+/// `segment_recover`: an index that was built again named the copy, and so a fetch of what lies at
+/// the segment's start began behind most of it.
+#[test]
+fn a_copy_of_the_first_batch_hides_none_of_those_between() {
+    let temp = tempfile::tempdir().unwrap();
+    let log = open(temp.path());
+    for n in 0..12 {
+        let batch = Batch::of([Record::new().value("a value of some bytes").timestamp(NOW + n)]);
+        log.handle().append(batch, Durability::Synced).unwrap();
+    }
+    let first = log.handle().segments().unwrap().remove(0);
+    log.close().unwrap();
+    let mut bytes = fs::read(&first.path).unwrap();
+    let size = bytes.len() / 6;
+    bytes.copy_within(..size, 4 * size);
+    fs::write(&first.path, bytes).unwrap();
+    fs::remove_file(first.path.with_extension("index")).unwrap();
+    let log = open(temp.path());
+    for offset in [0, 1, 2, 3, 5] {
+        let fetched = log.handle().fetch(offset, FetchOptions::new().max_bytes(1));
+        let fetched = fetched.unwrap_or_else(|error| panic!("{offset}: {error}"));
+        assert_eq!(
+            fetched.batches().map(|batch| batch.header().base_offset()).next(),
+            Some(offset)
+        );
+    }
+    let lost = log.handle().fetch(4, FetchOptions::new());
+    assert!(matches!(lost, Err(Error::Corrupt { offsets: Some((4, 4)), .. })), "{lost:?}");
+}
+
+/// `segment_recover`: where no offset was ever left out a batch that leaves some out is misplaced,
+/// and was given out as if the others had never been.
+#[test]
+fn a_copy_of_a_later_batch_is_damage_where_it_stands_and_no_hole() {
+    let temp = tempfile::tempdir().unwrap();
+    let log = open(temp.path());
+    for n in 0..12 {
+        let value = if n == 2 { "a longer value of some more bytes" } else { "a value" };
+        let batch = Batch::of([Record::new().value(value).timestamp(NOW + n)]);
+        log.handle().append(batch, Durability::Synced).unwrap();
+    }
+    let first = log.handle().segments().unwrap().remove(0);
+    log.close().unwrap();
+    let mut bytes = fs::read(&first.path).unwrap();
+    let size = 12 + i32::from_be_bytes(bytes[8..12].try_into().unwrap()) as usize;
+    let end = bytes.len();
+    bytes.copy_within(end - size.., 2 * size);
+    fs::write(&first.path, bytes).unwrap();
+    let log = open(temp.path());
+    let fetched = log.handle().fetch(0, FetchOptions::new()).unwrap();
+    assert_eq!(fetched.next_offset(), 2);
+    let lost = log.handle().fetch(2, FetchOptions::new());
+    assert!(matches!(lost, Err(Error::Corrupt { offsets: Some((2, 2)), .. })), "{lost:?}");
+    assert_eq!(log.handle().fetch(3, FetchOptions::new().max_bytes(1)).unwrap().next_offset(), 4);
+}
