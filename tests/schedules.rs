@@ -28,6 +28,8 @@ mod kafka;
 mod marks;
 #[path = "schedules/ours.rs"]
 mod ours;
+#[path = "schedules/rot.rs"]
+mod rot;
 #[path = "schedules/scene.rs"]
 mod scene;
 #[path = "schedules/syncs.rs"]

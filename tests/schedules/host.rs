@@ -88,7 +88,9 @@ fn a_host_that_panics_in_an_iterator_leaves_the_store_usable_and_unlocked() {
     assert_eq!(scene.log.log_end_offset().unwrap(), 2);
     let fetched = scene.log.fetch(0, FetchOptions::new()).unwrap();
     let died = catch_unwind(AssertUnwindSafe(|| {
-        fetched.records().for_each(|_| panic!("in the host's loop"));
+        for (at, _) in fetched.records().enumerate() {
+            assert!(at < 1, "in the host's loop");
+        }
     }));
     assert!(died.is_err());
     assert_eq!(scene.synced(1).base_offset, 2);
@@ -137,7 +139,7 @@ fn a_timestamp_of_9999_pins_its_segment_and_one_of_1970_goes_as_in_kafka() {
         // Nor does it change what is found by time.
         let found = scene.log.offset_for_time(1_700_000_000_000, Isolation::ReadUncommitted);
         let offset = found.unwrap().map(|found| found.offset);
-        assert_eq!(offset, Some(if stays { 0 } else { 1 }));
+        assert_eq!(offset, Some(i64::from(!stays)));
     }
 }
 
@@ -171,8 +173,9 @@ fn whichever_call_fails_everything_is_closed_in_the_end() {
             assert_eq!(disk.open(), 0, "{name} at call {number}");
             disk.heal();
             work(&disk).unwrap();
-            let left = disk.image().files().into_iter().filter(|path| path.ends_with(".tmp"));
-            assert_eq!(left.collect::<Vec<_>>(), [""; 0], "after {name} at call {number}");
+            let files = disk.image().files();
+            let left = files.iter().find(|path| path.contains(".tmp"));
+            assert_eq!(left, None, "after {name} at call {number}");
         }
     }
 }

@@ -235,7 +235,7 @@ pub(crate) fn names(image: &Image, wanted: impl Fn(&str) -> bool) -> Vec<String>
 
 /// The `.log` files, by base offset: their names.
 pub(crate) fn segments(image: &Image) -> Vec<String> {
-    names(image, |name| name.ends_with(".log") && !name.contains('/'))
+    names(image, |name| name.len() == 24 && name.strip_suffix(".log").is_some())
 }
 
 /// What is in quarantine.
