@@ -204,7 +204,7 @@ fn make_active(log: &Opened, plan: &mut Plan, jitter: &mut u64) -> Result<Active
     if let Some(last) = last
         && plan.listing.bases.contains(&last.base_offset())
         && plan.log_end == plan.found_end.max(last.base_offset())
-        && !has_lost_its_end(&last, &log.ledger())
+        && !ends_in_damage(log, plan, &last)?
     {
         last.grow_indexes()?;
         let mut active = Active::resume(last, limits, now);
@@ -226,6 +226,23 @@ fn make_active(log: &Opened, plan: &mut Plan, jitter: &mut u64) -> Result<Active
     }
     plan.segments.push(Arc::clone(active.segment()));
     Ok(active)
+}
+
+/// Whether a file ends in damage, which might claim what was written behind it, or ends below the
+/// point up to which it was durable, or sealed: what was written there would be sought from that
+/// point on.
+fn ends_in_damage(log: &Opened, plan: &Plan, segment: &Segment) -> Result<bool> {
+    let last = segment.known_facts().and_then(|facts| facts.last_batch);
+    let behind_last = |at: u64| last.is_none_or(|(position, _)| at > position);
+    if plan.damage.iter().any(|&(base, at, _)| base == segment.base_offset() && behind_last(at)) {
+        return Ok(true);
+    }
+    segment.note_cut()?;
+    let ledger = log.ledger();
+    let slot = ledger.slot().filter(|slot| slot.base_offset == segment.base_offset());
+    let point = slot.filter(|_| ledger.proved).map_or(0, |slot| slot.point);
+    let sealed = segment.known_facts().map_or(0, |facts| facts.log_bytes);
+    Ok(point.max(sealed) > segment.end())
 }
 
 /// The last step, after which the log is no longer clean, is proved, and has its epoch.
@@ -275,12 +292,6 @@ fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
     })?;
     ledger.proved = true;
     Ok(epoch)
-}
-
-/// Whether durable bytes of a segment are missing at its end.
-fn has_lost_its_end(segment: &Segment, ledger: &Ledger) -> bool {
-    let slot = ledger.slot().filter(|_| ledger.proved);
-    slot.is_some_and(|slot| slot.base_offset == segment.base_offset() && slot.point > segment.end())
 }
 
 /// Where the mark has to go because durable bytes are missing before it: what is appended from now

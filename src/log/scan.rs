@@ -182,7 +182,7 @@ impl Scanner<'_> {
     /// those that come next: what follows begins before its end.
     fn claims_too_much(
         &self,
-        file: &File,
+        file: &Arc<File>,
         header: &BatchHeader,
         (behind, point): (u64, u64),
         lead: Option<Offset>,
@@ -195,9 +195,15 @@ impl Scanner<'_> {
         }
         let mut bytes = [0; HEADER_LEN];
         file.read_exact_at(&mut bytes, behind).ok()?;
-        let next = BatchHeader::decode(&bytes).ok()?;
-        let cause = Cause::Mismatch("its offsets overlap the batch behind it");
-        (next.base_offset() < header.next_offset()).then_some(cause)
+        let is_misplaced = match BatchHeader::decode(&bytes) {
+            Ok(next) => next.base_offset() < header.next_offset(),
+            // Damage follows: those behind it tell whether this is where it belongs.
+            Err(_) => {
+                let between = self.expected..header.base_offset();
+                resume_behind(file, behind, point, between).ok()?.is_some()
+            }
+        };
+        is_misplaced.then_some(Cause::Mismatch("its offsets overlap the batches behind it"))
     }
 
     /// Whether a batch below the mark can have the term that it claims, which its checksum does not

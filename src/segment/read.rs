@@ -124,7 +124,13 @@ impl Segment {
             };
             if !is_near && self.is_dense() && range.from >= self.base_offset {
                 // A batch of elsewhere stands where the one that is wanted should be.
-                start = self.behind_damage((position, range.from), range)?;
+                let resumed = self.resume(position, start.1..range.segment_end)?;
+                let Some(next) = resumed.filter(|next| next.base_offset <= range.from) else {
+                    let place = (position, range.from);
+                    let cause = Cause::Mismatch("no batch of this segment begins here");
+                    return Err(self.damage_from(place, resumed, range.segment_end, cause));
+                };
+                (start, by_index) = ((next.position, next.base_offset), false);
                 continue;
             }
             window.keep_from(position);

@@ -194,3 +194,34 @@ fn a_copy_of_a_later_batch_is_damage_where_it_stands_and_no_hole() {
     assert!(matches!(lost, Err(Error::Corrupt { offsets: Some((2, 2)), .. })), "{lost:?}");
     assert_eq!(log.handle().fetch(3, FetchOptions::new().max_bytes(1)).unwrap().next_offset(), 4);
 }
+
+/// `segment_recover`: an opening that scanned believed the copy, and sought what follows it only
+/// behind the offsets that it claims.
+#[test]
+fn a_copy_of_a_later_batch_hides_nothing_from_an_opening_that_scans() {
+    let temp = tempfile::tempdir().unwrap();
+    let log = open(temp.path());
+    for n in 0..6 {
+        let value = if n == 1 { "a longer value of some more bytes" } else { "a value" };
+        let batch = Batch::of([Record::new().value(value).timestamp(NOW + n)]);
+        log.handle().append(batch, Durability::Synced).unwrap();
+    }
+    let only = log.handle().segments().unwrap().remove(0);
+    log.close().unwrap();
+    drop(open(temp.path()));
+    let mut bytes = fs::read(&only.path).unwrap();
+    let size = 12 + i32::from_be_bytes(bytes[8..12].try_into().unwrap()) as usize;
+    let last = bytes.len() - 2 * size;
+    bytes.copy_within(last..last + size, size);
+    fs::write(&only.path, bytes).unwrap();
+    let log = open(temp.path());
+    for offset in [0, 2, 3, 4, 5] {
+        let fetched = log.handle().fetch(offset, FetchOptions::new().max_bytes(1)).unwrap();
+        assert_eq!(
+            fetched.batches().map(|batch| batch.header().base_offset()).next(),
+            Some(offset)
+        );
+    }
+    let lost = log.handle().fetch(1, FetchOptions::new());
+    assert!(matches!(lost, Err(Error::Corrupt { offsets: Some((1, 1)), .. })), "{lost:?}");
+}
