@@ -70,7 +70,7 @@ fn is_typed(error: &Error) -> Result<(), String> {
 
 /// After a failure reads go on, and give what was acknowledged.
 fn goes_on(world: &World, before: &Content, op: Op) -> Result<(), String> {
-    if matches!(op, Op::Reopen | Op::Die) || op.removes() {
+    if op.reopens() || op.removes() {
         return Ok(());
     }
     let mut found = Found::in_log(&world.log)?;

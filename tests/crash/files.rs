@@ -5,6 +5,7 @@ use strandline::testing::sim::Image;
 
 const SLOTS: [usize; 2] = [0, 512];
 const SLOT_BYTES: usize = 64;
+const LINES: &str = "replication-offset-checkpoint";
 const WATERMARK: &str = "events-0/durable.watermark";
 
 /// The slots of the watermark that are valid, newest first: where they lie.
@@ -45,9 +46,14 @@ pub(crate) fn marker_is_true(image: &Image) -> Result<(), String> {
         return Ok(());
     }
     let Some(watermark) = image.read(WATERMARK) else { return Ok(()) };
+    // The slots of a log that another program has written to since say nothing of it.
+    let lines = String::from_utf8_lossy(image.read(LINES).unwrap_or_default());
+    let opening = lines.lines().find_map(|line| line.strip_prefix("strandline-opening 0 "));
+    let opening = opening.and_then(|number| number.parse().ok());
+    let is_proved = |at: &usize| Some(number(&watermark[at + 56..at + 60])) == opening;
     let is_clean = |at: &usize| watermark[at + 61] & 1 == 1;
     match slots(watermark).first() {
-        Some(newest) if !is_clean(newest) => {
+        Some(newest) if is_proved(newest) && !is_clean(newest) => {
             Err("the clean marker stands beside a log that is not clean".into())
         }
         _ => Ok(()),

@@ -28,6 +28,8 @@ pub(crate) enum Op {
     DeleteAll,
     /// The process dies, and another one opens the store.
     Die,
+    /// Kafka has the log for a while: after a close, and it is closed again, or after a death.
+    Kafka,
 }
 
 /// What all sequences of up to three are made of.
@@ -46,10 +48,15 @@ pub(crate) const EVERY: [Op; 11] = [
 ];
 
 /// What only longer ones have besides.
-pub(crate) const RARE: [Op; 6] =
-    [Op::Truncate, Op::TruncateAll, Op::StartOver, Op::Import, Op::DeleteAll, Op::Die];
+pub(crate) const RARE: [Op; 7] =
+    [Op::Truncate, Op::TruncateAll, Op::StartOver, Op::Import, Op::DeleteAll, Op::Die, Op::Kafka];
 
 impl Op {
+    /// Whether the store is opened anew.
+    pub(crate) fn reopens(self) -> bool {
+        matches!(self, Op::Reopen | Op::Die | Op::Kafka)
+    }
+
     /// Whether it takes records away.
     pub(crate) fn removes(self) -> bool {
         let removing = [Op::DeleteRecords, Op::DeleteAll, Op::Truncate, Op::TruncateAll];

@@ -1,5 +1,8 @@
 //! A program at work on a store, on a simulated disk, and what it may rely on.
 
+#[path = "kafka.rs"]
+mod kafka;
+
 use std::rc::Rc;
 
 use strandline::record::{ProducerEpoch, ProducerId, Sequence, TransactionEnd};
@@ -107,6 +110,14 @@ impl World {
                 self.disk = self.disk.after_death();
                 self.open()
             }
+            Op::Kafka => {
+                let is_closed = self.sent.is_multiple_of(2);
+                if is_closed {
+                    self.store.close()?;
+                }
+                self.disk = self.disk.after_another(kafka::writes(&self.disk.image(), is_closed));
+                self.open()
+            }
             Op::Truncate => {
                 let target = (self.log.log_end_offset()? - 1).max(self.log.log_start_offset()?);
                 self.log.truncate_to(target).map(drop)
@@ -120,7 +131,7 @@ impl World {
     /// Does `op` once more, at the same time, after it failed: if the store could not be closed or
     /// opened that means to open it.
     pub(crate) fn again(&mut self, op: Op) -> strandline::Result<()> {
-        if !matches!(op, Op::Reopen | Op::Die) {
+        if !op.reopens() {
             return self.act(op);
         }
         self.open()

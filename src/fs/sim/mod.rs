@@ -60,8 +60,14 @@ impl Disk {
     /// recording. Faults that have not struck go with the process.
     #[must_use]
     pub fn after_death(&self) -> Disk {
+        self.after_another(self.image())
+    }
+
+    /// The same, after another program has made of it what `image` is.
+    #[must_use]
+    pub fn after_another(&self, image: Image) -> Disk {
         let mut state = self.state();
-        let mut after = State::of(state.image.clone());
+        let mut after = State::of(image);
         (after.calls, after.recorded) = (state.calls, state.recorded.take());
         Disk(Arc::new(Mutex::new(after)))
     }
