@@ -68,11 +68,13 @@ sweep-long:
 
 # A target of fuzz/ by coverage, for so many seconds; needs nightly and cargo-fuzz (fuzz/Cargo.toml).
 fuzz target seconds="60":
+    cargo test --test fuzz -- --ignored unpack
     cargo +nightly fuzz run --sanitizer none {{target}} -- -max_total_time={{seconds}} -max_len=4096 -timeout=20 -rss_limit_mb=2048
 
-# Leaves in a target's corpus what coverage needs.
+# Leaves in a target's corpus what coverage needs, and packs it.
 fuzz-minimise target:
     cargo +nightly fuzz cmin --sanitizer none {{target}} -- -max_len=4096
+    cargo test --test fuzz -- --ignored pack
 
 # Every target over many more mutations than the gate runs: a thousand million for each decoder.
 fuzz-long times="500":

@@ -3,9 +3,12 @@
 //!
 //! `STRANDLINE_FUZZ_TIMES=100` draws so many times as many (`just fuzz-long`), from other seeds too.
 //! An input that breaks a promise is made smaller and printed, with the command that replays it; once
-//! the cause is mended it goes to `fuzz/corpus/TARGET`. Without the corpus nothing is lost but time:
-//! `cargo test --test fuzz -- --ignored remake_seeds` makes the seeds again, from `tests/data` and
-//! from logs of our own; `just fuzz-minimise TARGET` leaves of them what coverage needs.
+//! the cause is mended it goes into the corpus, and what was wrong gets a test in `fuzz/finds.rs`.
+//!
+//! The corpus is packed. `cargo test --test fuzz -- --ignored unpack` lays it out in
+//! `fuzz/corpus/TARGET/`, for libFuzzer; `--ignored pack` packs what lies there. Without it nothing is
+//! lost but time: `--ignored remake_seeds` makes seeds again, from `tests/data` and from logs of our
+//! own, and `just fuzz-minimise TARGET` leaves of them and of what was found what coverage needs.
 
 mod fuzz {
     pub(crate) mod corpus;
@@ -50,6 +53,10 @@ targets! {
     snappy: Codec,
     lz4: Codec,
     zstd: Codec,
+    append_batch: Files,
+    index_files: Files,
+    segment_recover: Files,
+    log_open: Files,
 }
 
 #[test]

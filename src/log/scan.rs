@@ -195,13 +195,12 @@ impl Scanner<'_> {
         }
         let mut bytes = [0; HEADER_LEN];
         file.read_exact_at(&mut bytes, behind).ok()?;
-        let is_misplaced = match BatchHeader::decode(&bytes) {
-            Ok(next) => next.base_offset() < header.next_offset(),
+        let is_misplaced = if let Ok(next) = BatchHeader::decode(&bytes) {
+            next.base_offset() < header.next_offset()
+        } else {
             // Damage follows: those behind it tell whether this is where it belongs.
-            Err(_) => {
-                let between = self.expected..header.base_offset();
-                resume_behind(file, behind, point, between).ok()?.is_some()
-            }
+            let between = self.expected..header.base_offset();
+            resume_behind(file, behind, point, between).ok()?.is_some()
         };
         is_misplaced.then_some(Cause::Mismatch("its offsets overlap the batches behind it"))
     }

@@ -79,15 +79,25 @@ const OPENING: i32 = 1;
 impl Log {
     /// Opens the log in `directory`, new or left by an earlier one.
     pub fn open(directory: &Path, config: &[(String, String)], now_ms: i64) -> Result<Log> {
-        let context = Self::context(directory, config, now_ms)?;
-        let clock = context.store.clock.clone();
-        let log = Log { handle: Handle::new(context), clock };
+        let log = Log::plan(directory, config, now_ms)?;
         // As Kafka's load does, which makes the active segment's index files.
-        log.handle.write(|_, _| Ok(()))?;
+        log.apply()?;
         Ok(log)
     }
 
-    /// What [`Log::open`] opens.
+    /// Opens the log in `directory`, and writes nothing there unless it is new.
+    pub fn plan(directory: &Path, config: &[(String, String)], now_ms: i64) -> Result<Log> {
+        let context = Self::context(directory, config, now_ms)?;
+        let clock = context.store.clock.clone();
+        Ok(Log { handle: Handle::new(context), clock })
+    }
+
+    /// Does what an opening owes, as the first write does.
+    pub fn apply(&self) -> Result<()> {
+        self.handle.write(|_, _| Ok(()))
+    }
+
+    /// What [`Log::plan`] opens.
     pub(crate) fn context(
         directory: &Path,
         config: &[(String, String)],

@@ -195,6 +195,16 @@ fn a_copy_of_a_later_batch_is_damage_where_it_stands_and_no_hole() {
     assert_eq!(log.handle().fetch(3, FetchOptions::new().max_bytes(1)).unwrap().next_offset(), 4);
 }
 
+/// `segment_recover`: behind a batch that does not agree with what follows the search began again at
+/// the front, for ever.
+#[test]
+fn a_fetch_among_damage_comes_to_an_end() {
+    let mut edits = vec![0; 64];
+    edits[1..4].copy_from_slice(&[0x48, 0x6f, 0x96]);
+    edits[26] = 0x87;
+    strandline::testing::fuzz::segment_recover(&edits);
+}
+
 /// `segment_recover`: an opening that scanned believed the copy, and sought what follows it only
 /// behind the offsets that it claims.
 #[test]

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::fmt::Write;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use super::corpus;
@@ -45,12 +46,14 @@ pub(crate) fn run(target: &str, body: Body, speed: Speed) {
         return;
     }
     let corpus = corpus::of(target);
-    assert!(!corpus.is_empty(), "fuzz/corpus/{target} is empty");
+    assert!(!corpus.is_empty(), "fuzz/corpus has nothing for {target}");
     let started = Instant::now();
     let times = std::env::var("STRANDLINE_FUZZ_TIMES").map_or(1, |times| times.parse().unwrap());
     let inputs = speed.inputs() * times;
     let mut seen = Vec::with_capacity(inputs + corpus.len());
+    let watch = Watch::start(target);
     for input in &corpus {
+        watch.begin(input);
         seen.push(fingerprint(input));
         check(target, body, input);
     }
@@ -59,6 +62,7 @@ pub(crate) fn run(target: &str, body: Body, speed: Speed) {
     let mut input = Vec::new();
     for _ in 0..inputs {
         mutate(&mut dice, &corpus, &mut input);
+        watch.begin(&input);
         seen.push(fingerprint(&input));
         check(target, body, &input);
     }
@@ -67,6 +71,51 @@ pub(crate) fn run(target: &str, body: Body, speed: Speed) {
     seen.dedup();
     let (distinct, seconds) = (seen.len(), started.elapsed().as_secs_f64());
     println!("layer=fuzz.{target} runs={runs} distinct={distinct} failures=0 seconds={seconds:.1}");
+}
+
+/// No input takes longer, on however busy a machine.
+const MOST_SECONDS: u64 = 60;
+
+/// Tells of an input that a body does not get done with, and ends the process.
+struct Watch {
+    current: Arc<Mutex<(Instant, Vec<u8>)>>,
+    /// Dropped at the end, which the thread notices.
+    #[expect(dead_code, reason = "nothing is sent")]
+    end: Sender<()>,
+}
+
+impl Watch {
+    fn start(target: &str) -> Watch {
+        let (end, done) = channel::<()>();
+        let current = Arc::new(Mutex::new((Instant::now(), Vec::new())));
+        let (watched, target) = (Arc::clone(&current), target.to_owned());
+        std::thread::spawn(move || {
+            while done.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+                let (since, input) = &*watched.lock().unwrap();
+                if since.elapsed() > Duration::from_secs(MOST_SECONDS) {
+                    eprintln!("{}", again(&target, input, "is not done with"));
+                    std::process::exit(101);
+                }
+            }
+        });
+        Watch { current, end }
+    }
+
+    fn begin(&self, input: &[u8]) {
+        let mut current = self.current.lock().unwrap();
+        current.0 = Instant::now();
+        current.1.clear();
+        current.1.extend_from_slice(input);
+    }
+}
+
+/// What to do about an input.
+fn again(target: &str, input: &[u8], what: &str) -> String {
+    let (len, hex) = (input.len(), to_hex(input));
+    format!(
+        "\nlayer=fuzz.{target} failures=1: an input of {len} bytes {what}\n\
+         again: STRANDLINE_FUZZ_INPUT={hex} cargo test --test fuzz -- --exact {target}\n"
+    )
 }
 
 /// A number that other inputs do not have, but for luck.
@@ -84,15 +133,10 @@ fn fingerprint(input: &[u8]) -> u64 {
 fn check(target: &str, body: Body, input: &[u8]) {
     if fails(body, input) {
         let small = shrunk(body, input);
-        let (len, hex) = (small.len(), to_hex(&small));
         // Once more, to hear what it says.
         let said = panic::catch_unwind(|| body(&small));
-        assert!(
-            said.is_ok(),
-            "\nlayer=fuzz.{target} failures=1: an input of {len} bytes breaks a promise (above)\n\
-             again: STRANDLINE_FUZZ_INPUT={hex} cargo test --test fuzz -- --exact {target}\n"
-        );
-        panic!("{target}: an input fails once and passes the second time: {hex}");
+        assert!(said.is_ok(), "{}", again(target, &small, "breaks a promise (above)"));
+        panic!("{target}: an input fails once and passes the second time: {}", to_hex(&small));
     }
 }
 

@@ -68,6 +68,7 @@ impl Seeds {
             log = behind;
             if size <= 600 {
                 self.add("batch", batch);
+                self.add("append_batch", [&[0, 0, 0, 0, 0, 0, 0, 0, 0], &batch[8..]].concat());
             }
             let target = match batch[22] & 7 {
                 1 => "gzip",
@@ -82,7 +83,7 @@ impl Seeds {
 }
 
 #[test]
-#[ignore = "writes into the corpus"]
+#[ignore = "writes into fuzz/corpus"]
 fn remake_seeds() {
     let mut seeds = Seeds::default();
     ours(&mut seeds);
@@ -102,7 +103,7 @@ fn remake_seeds() {
         }
     }
     for (target, inputs) in &seeds.0 {
-        let directory = corpus::directory(target);
+        let directory = corpus::unpacked(target);
         fs::create_dir_all(&directory).unwrap();
         for (at, input) in inputs.iter().enumerate() {
             fs::write(directory.join(format!("seed-{at:02}")), input).unwrap();
@@ -186,6 +187,18 @@ fn edges(seeds: &mut Seeds) {
             "records",
             [&[script << 3 | script >> 3], bytes.collect::<Vec<_>>().as_slice()].concat(),
         );
+    }
+    for script in 0..40_u8 {
+        let bytes =
+            (0..40).map(|at: u8| script.wrapping_mul(7).wrapping_add(at.wrapping_mul(script | 5)));
+        let bytes: Vec<u8> = bytes.collect();
+        seeds.add(
+            "segment_recover",
+            [&[script & 1], &bytes[..usize::from(script / 8) * 7]].concat(),
+        );
+        seeds.add("log_open", [&[script], &bytes[..usize::from(script)]].concat());
+        seeds.add("append_batch", [&[(script * 6) | 1, script << 3], bytes.as_slice()].concat());
+        seeds.add("index_files", [&[script], &bytes[..usize::from(script)]].concat());
     }
     let text = b"abcabcabcabcabcabc the same, the same, the same".repeat(6);
     for target in ["gzip", "snappy", "lz4", "zstd"] {

@@ -52,7 +52,7 @@ pub fn lz4(bytes: &[u8]) {
 
 /// Zstandard frames.
 pub fn zstd(bytes: &[u8]) {
-    both_ways(Codec::Zstd, |i, limit, out| zstd_at_once(i, limit, out).into(), bytes);
+    both_ways(Codec::Zstd, zstd_at_once, bytes);
 }
 
 /// The first byte says what the others are: a stream to inflate, or, with the highest bit, bytes to
@@ -136,7 +136,9 @@ fn gzip_at_once(mut input: &[u8], limit: usize, out: &mut Vec<u8>) -> Said {
     Said::Accepted
 }
 
-fn zstd_at_once(input: &[u8], limit: usize, out: &mut Vec<u8>) -> Option<()> {
+/// Piece by piece, as Kafka reads too, a frame whose last block is empty need not hold as much as it
+/// declares; at once it must. So a refusal says nothing.
+fn zstd_at_once(input: &[u8], limit: usize, out: &mut Vec<u8>) -> Said {
     thread_local! {
         static CONTEXT: RefCell<Option<zstd::bulk::Decompressor<'static>>> =
             const { RefCell::new(None) };
@@ -146,7 +148,8 @@ fn zstd_at_once(input: &[u8], limit: usize, out: &mut Vec<u8>) -> Option<()> {
             *context = zstd::bulk::Decompressor::new().ok();
         }
         out.reserve(limit);
-        let wrote = context.as_mut()?.decompress_to_buffer(input, out).ok()?;
-        (wrote <= limit).then_some(())
+        let wrote = context.as_mut().map(|context| context.decompress_to_buffer(input, out));
+        let fits = matches!(wrote, Some(Ok(wrote)) if wrote <= limit);
+        if fits { Said::Accepted } else { Said::Nothing }
     })
 }

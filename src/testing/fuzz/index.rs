@@ -27,7 +27,7 @@ pub fn offset_index(bytes: &[u8]) {
             is_sorted = false;
             continue;
         };
-        assert!(decoded.offset >= base && decoded.position <= i32::MAX as u32);
+        assert!(decoded.offset >= base && i32::try_from(decoded.position).is_ok());
         assert_eq!(decoded.encode(base), Ok(*entry));
         is_sorted &= last.is_none_or(|last| last < decoded.offset);
         last = Some(decoded.offset);

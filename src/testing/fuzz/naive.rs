@@ -98,6 +98,9 @@ pub(super) struct Record<'a> {
     pub(super) is_canonical: bool,
 }
 
+/// Bytes, or null.
+struct Nullable<'a>(Option<&'a [u8]>);
+
 /// Reads the records of a payload, one after the other. `None` for one that is none.
 pub(super) struct Records<'a> {
     header: Header,
@@ -138,12 +141,12 @@ impl<'a> Records<'a> {
         let timestamp_delta = self.varint(10)?;
         let offset_delta = self.varint(5)? as i32;
         self.is_canonical &= offset_delta == self.read;
-        let key = self.nullable()?;
-        let value = self.nullable()?;
+        let key = self.nullable()?.0;
+        let value = self.nullable()?.0;
         let header_count = usize::try_from(self.varint(5)? as i32).ok()?;
         let headers = self.rest;
         for _ in 0..header_count {
-            self.nullable()??;
+            self.nullable()?.0?;
             self.nullable()?;
         }
         let headers = &headers[..headers.len() - self.rest.len()];
@@ -180,15 +183,15 @@ impl<'a> Records<'a> {
         Some(if bits & 1 == 0 { half } else { -half - 1 })
     }
 
-    fn nullable(&mut self) -> Option<Option<&'a [u8]>> {
+    fn nullable(&mut self) -> Option<Nullable<'a>> {
         let len = self.varint(5)? as i32;
         let Ok(len) = usize::try_from(len) else {
             self.is_canonical &= len == -1;
-            return Some(None);
+            return Some(Nullable(None));
         };
         let (taken, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
-        Some(Some(taken))
+        Some(Nullable(Some(taken)))
     }
 }
 
@@ -202,5 +205,5 @@ pub(super) fn headers<'a>(
         read: 0,
         is_canonical: true,
     };
-    (0..record.header_count).map_while(move |_| Some((all.nullable()??, all.nullable()?)))
+    (0..record.header_count).map_while(move |_| Some((all.nullable()?.0?, all.nullable()?.0)))
 }

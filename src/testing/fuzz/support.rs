@@ -70,6 +70,11 @@ impl<'a> Script<'a> {
         taken
     }
 
+    /// Everything that is left.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// A number: one that decoders get wrong, or any.
     pub(super) fn number(&mut self) -> i64 {
         let which = usize::from(self.byte());

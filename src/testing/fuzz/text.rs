@@ -17,7 +17,7 @@ fn words(bytes: &[u8]) -> impl Iterator<Item = &str> {
 }
 
 /// The words behind version and count.
-fn entry_words<'a>(bytes: &'a [u8], entries: usize) -> impl Iterator<Item = &'a str> + use<'a> {
+fn entry_words(bytes: &[u8], entries: usize) -> impl Iterator<Item = &str> {
     let mut words = words(bytes);
     let (version, count) = (words.next(), words.next());
     if entries > 0 {

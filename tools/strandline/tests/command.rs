@@ -2,6 +2,7 @@
 
 mod command {
     mod dump;
+    mod fuzz;
     mod run;
     mod store;
 }
