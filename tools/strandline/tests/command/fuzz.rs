@@ -106,8 +106,7 @@ fn damaged_files_are_shown_in_order_and_in_plain_text() {
         let mut bytes = bytes.clone();
         damage(&mut dice, &mut bytes);
         fs::write(temp.path().join(name), &bytes).unwrap();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        show(&temp.path().join(name), &format!("{name} with the bytes {hex}"));
+        show(&temp.path().join(name), &format!("{name} with the bytes {bytes:02x?}"));
     }
     let seconds = started.elapsed().as_secs_f64();
     println!("layer=fuzz.command runs={inputs} distinct={inputs} failures=0 seconds={seconds:.1}");
