@@ -119,7 +119,7 @@ pub(crate) fn in_recovery(
 ) -> Result<u64, String> {
     let calls = {
         let disk = Disk::from(image.clone());
-        recover(disk.clone()).map_err(|error| format!("recovery: {error}"))?;
+        recover(&disk).map_err(|error| format!("recovery: {error}"))?;
         disk.calls()
     };
     let mut faulted = 0;
@@ -131,7 +131,7 @@ pub(crate) fn in_recovery(
             faulted += 1;
             let disk = Disk::from(image.clone());
             disk.fail(number, fault);
-            let result = recover(disk.clone());
+            let result = recover(&disk);
             let place = |why: String| format!("{why}\n  {fault:?} at call {number} of recovery");
             let mut left = disk.image();
             if let Err(error) = result {
@@ -161,9 +161,9 @@ fn expected_after(expected: &Expected, left: &Image) -> Result<(), String> {
 /// How the record ends that a recovery appends: its value, and no headers.
 const MARK: &[u8] = b"recovered\0";
 
-fn recover(disk: Disk) -> strandline::Result<()> {
+fn recover(disk: &Disk) -> strandline::Result<()> {
     let clock = strandline::Clock::manual(check::LATER);
-    let store = strandline::testing::sim::open(&disk, super::world::options(&clock))?;
+    let store = strandline::testing::sim::open(disk, super::world::options(&clock))?;
     let log = store.log("events", 0)?;
     log.fetch(log.log_start_offset()?, strandline::FetchOptions::new())?;
     let batch = strandline::Batch::of([Record::new().value("recovered")]);
@@ -200,29 +200,26 @@ pub(crate) fn with_failed_sync(
     let mut after = Rc::clone(&content);
     for (at, op) in ops.iter().enumerate() {
         let before = Rc::clone(&content);
-        match world.step(*op, before) {
-            Ok(step) => {
-                content = Rc::clone(&step.after);
-                after = content.clone();
-            }
-            Err(_) => {
-                // What it would have come to.
-                let mut twin = World::new(Disk::new(plan.order, plan.seed))?;
-                let mut there = Rc::new(Content::of(&twin.log)?);
-                for op in &ops[..=at] {
-                    there = twin.step(*op, there)?.after;
-                }
-                after = Rc::clone(&there);
-                // What is promised from here on has to hold too, whatever became of that sync; and
-                // what failed may have happened all the same.
-                let can_go_on = fault != Fault::WriteBack && world.disk.can_be_written();
-                if can_go_on && world.act(Op::AppendSynced).is_ok() {
-                    content = Rc::new(Content::of(&world.log)?);
-                    after = Rc::new(content.from(there.start));
-                }
-                break;
-            }
+        if let Ok(step) = world.step(*op, before) {
+            content = Rc::clone(&step.after);
+            after = Rc::clone(&content);
+            continue;
         }
+        // What it would have come to.
+        let mut twin = World::new(Disk::new(plan.order, plan.seed))?;
+        let mut there = Rc::new(Content::of(&twin.log)?);
+        for op in &ops[..=at] {
+            there = twin.step(*op, there)?.after;
+        }
+        after = Rc::clone(&there);
+        // What is promised from here on has to hold too, whatever became of that sync; and what
+        // failed may have happened all the same.
+        let can_go_on = fault != Fault::WriteBack && world.disk.can_be_written();
+        if can_go_on && world.act(Op::AppendSynced).is_ok() {
+            content = Rc::new(Content::of(&world.log)?);
+            after = Rc::new(content.from(there.start));
+        }
+        break;
     }
     let words = format!("before: {content}\n  after: {after}");
     let expected = Expected { before: content, after, is_power_cut: true, removes: true };

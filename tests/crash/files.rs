@@ -64,7 +64,7 @@ pub(crate) fn marker_is_true(image: &Image) -> Result<(), String> {
 fn segments(image: &Image) -> impl Iterator<Item = (String, &[u8])> {
     let is_segment = |path: &String| {
         let name = path.strip_prefix("events-0/");
-        name.is_some_and(|name| name.ends_with(".log") && !name.contains('/'))
+        name.is_some_and(|name| name.strip_suffix(".log").is_some() && !name.contains('/'))
     };
     let paths = image.files().into_iter().filter(is_segment);
     paths.filter_map(|path| image.read(&path).map(|bytes| (path, bytes)))

@@ -16,7 +16,7 @@ pub(crate) fn replay(what: &str, plan: Plan) -> Result<String, String> {
     let ops: Option<Vec<Op>> = ops.split(',').map(op).collect();
     let call = call.parse().map_err(|_| wrong())?;
     let image = if image == "death" { None } else { Some(image.parse().map_err(|_| wrong())?) };
-    again(&ops.ok_or_else(wrong)?, Plan { seed, order, ..plan }, (call, image))
+    again(&ops.ok_or_else(wrong)?, Plan { order, seed, ..plan }, (call, image))
 }
 
 fn op(name: &str) -> Option<Op> {
