@@ -11,7 +11,12 @@ const MARKER: &str = ".kafka_cleanshutdown";
 /// Drops our line, and appends a batch under an epoch of its own. All of it is durable.
 pub(super) fn writes(image: &Image, stops: bool) -> Image {
     let everything = vec![true; image.pending().len()];
-    let mut image = image.cut(&Cut { kept: everything, sectors: Sectors::Whole });
+    let seen = image;
+    let mut image = seen.cut(&Cut { kept: everything, sectors: Sectors::Whole });
+    for path in seen.files() {
+        // What write-back has lost is still to be seen.
+        image.put(&path, seen.read(&path).unwrap_or_default().to_vec());
+    }
     let mut lines = lines_of(&image, LINES);
     lines.retain(|line| !line.starts_with("strandline"));
     set_lines(&mut image, LINES, &lines);
