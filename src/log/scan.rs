@@ -199,8 +199,9 @@ impl Scanner<'_> {
             next.base_offset() < header.next_offset()
         } else {
             // Damage follows: those behind it tell whether this is where it belongs.
-            let between = self.expected..header.base_offset();
-            resume_behind(file, behind, point, between).ok()?.is_some()
+            let offsets = self.expected..lead.unwrap_or(Offset::MAX);
+            let next = resume_behind(file, behind, point, offsets).ok()?;
+            next.is_some_and(|next| next.base_offset < header.base_offset())
         };
         is_misplaced.then_some(Cause::Mismatch("its offsets overlap the batches behind it"))
     }
