@@ -339,11 +339,11 @@ impl LogEnd {
     }
 
     fn decode(entry: &[u8; ENTRY_LEN]) -> Result<LogEnd, EntryError> {
-        let offset = LOG_END_BEFORE.get(entry);
-        if offset < 0 {
+        let (offset, last_batch) = (LOG_END_BEFORE.get(entry), last_batch(entry));
+        if offset < 0 || last_batch.is_some_and(|batch| batch.position >= MOST_LOG_BYTES) {
             return Err(EntryError::Impossible);
         }
-        Ok(LogEnd { offset, last_batch: last_batch(entry) })
+        Ok(LogEnd { offset, last_batch })
     }
 }
 

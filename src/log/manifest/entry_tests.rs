@@ -117,6 +117,13 @@ fn values_that_no_log_has_are_refused_though_their_checksum_fits() {
     }
     let bytes = Entry::LogStart(-1).encode(LAST);
     assert_eq!(Entry::decode(&bytes), Err(EntryError::Impossible));
+    // The last position that the field can say, which is not written, is none that a batch has.
+    let before = LogEnd { offset: 1, last_batch: None };
+    let mut bytes = Entry::Cut { point: 0, before }.encode(LAST);
+    LAST_BATCH_POSITION.set(&mut bytes, i32::MAX);
+    let crc = crc32c::checksum(&bytes[KIND.start()..]);
+    CRC.set(&mut bytes, crc);
+    assert_eq!(Entry::decode(&bytes), Err(EntryError::Impossible));
 }
 
 #[test]
