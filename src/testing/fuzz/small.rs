@@ -163,9 +163,7 @@ fn look_at_entry(slot: &[u8; SLOT], entry: &Entry, place: Place) {
         Entry::Cut { .. } | Entry::Removed { .. } => {
             let is_cut = matches!(entry, Entry::Cut { .. });
             same(slot, &again, &[(if is_cut { 24 } else { 16 }, 8), (96, 8)]);
-            if number(slot, (104, 4)) != i64::from(i32::MAX) {
-                same_or_none(slot, &again, (104, 4), &[(92, 4)]);
-            }
+            same_or_none(slot, &again, (104, 4), &[(92, 4)]);
         }
     }
 }
