@@ -130,7 +130,7 @@ pub(crate) const LAST: Plan = Plan {
 pub(crate) fn some_sequences() -> Vec<Vec<Op>> {
     let mut all = sequences(1);
     all.extend(sequences(2));
-    all.extend(sampled(400, 5, 5));
+    all.extend(sampled(250, 5, 5));
     all
 }
 
