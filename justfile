@@ -46,6 +46,14 @@ power-cut:
 sim-long ROUNDS="20":
     STRANDLINE_SIM_ROUNDS={{ROUNDS}} cargo test --release --test crash -- --ignored --nocapture
 
+# Each mistake that can be planted, and whether it is noticed.
+planted:
+    cargo test --test planted -- --nocapture
+
+# Mutants of what keeps records, of which the tests are to kill nine in ten; needs cargo-mutants, hours.
+mutants:
+    cargo mutants --package strandline --file 'src/record/**' --file 'src/segment/**' --file 'src/log/**'
+
 # The model of a log against random operations, longer than the gate runs it.
 model-long:
     STRANDLINE_MODEL_CASES=20000 cargo test --release --test model

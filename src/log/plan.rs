@@ -250,7 +250,12 @@ impl Planner<'_> {
         // Kafka's file has no checksum: it counts where ours may lack something.
         let bases = self.plan.listing.bases.iter().copied();
         let counts = !self.ledger.proved || self.ledger.may_have_lost_changes(bases);
-        let kafka = self.context.kafka.log_start.filter(|_| counts).unwrap_or(0);
+        let mut kafka = self.context.kafka.log_start.filter(|_| counts).unwrap_or(0);
+        if let Some(slot) = self.ledger.slot().filter(|_| self.ledger.proved) {
+            // Nor can it lie far behind what is there: a line that rotted empties no log.
+            let last = self.plan.listing.bases.last().copied().unwrap_or(0);
+            kafka = kafka.min(slot.durable_end.max(last));
+        }
         self.plan.log_start = first.max(ours).max(kafka);
     }
 

@@ -136,6 +136,8 @@ impl Segment {
             window.keep_from(position);
             match self.gather(&mut window, position, range)? {
                 Ok(slice) => return Ok(Some(slice.filled(window, position))),
+                // The index may have led to a batch that is not where it belongs.
+                Err(_) if by_index => (start, by_index) = ((0, self.base_offset), false),
                 Err(cause) => {
                     // What is wanted may lie behind a batch that only claims to hold it.
                     let wanted = self.base_offset..range.segment_end;
