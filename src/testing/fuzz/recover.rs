@@ -83,6 +83,13 @@ fn apply(log: &Log) -> Result<bool> {
 fn same(mut now: Given, before: &Given, displaced: Option<&[Offset]>, what: &str) {
     let mut before = before.clone();
     if let Some(displaced) = displaced {
+        // With several faults an intact batch may be told as damaged; never is one gone untold.
+        let (told_now, told_before) = (now.damaged.clone(), before.damaged.clone());
+        let is_told = |told: &[(Offset, Offset)], batch: &(Offset, Offset, Vec<u8>)| {
+            told.iter().any(|(first, last)| *first <= batch.0 && batch.1 <= *last)
+        };
+        before.batches.retain(|batch| !is_told(&told_now, batch));
+        now.batches.retain(|batch| !is_told(&told_before, batch));
         for given in [&mut now, &mut before] {
             given.damaged.clear();
             given.batches.retain(|batch| !displaced.contains(&batch.0));
