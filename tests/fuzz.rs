@@ -55,7 +55,7 @@ targets! {
     zstd: Codec,
     append_batch: Files,
     index_files: Files,
-    segment_recover: Files,
+    segment_recover: Replay,
     log_open: Files,
 }
 
