@@ -1,6 +1,5 @@
 //! What a log has to do now and then. When it is done is the store's business.
 
-use super::group::Failure;
 use super::handle::Log;
 use super::ledger::Mark;
 use super::retention;
@@ -42,12 +41,7 @@ impl Log {
         // is gone could come behind the cut.
         opened.group.cut(|| {
             let sealed = opened.seal_older(&opened.published.view());
-            sealed.map_err(|failure| {
-                if let Failure::Final(error) = &failure {
-                    opened.poison(error);
-                }
-                failure.into_error()
-            })?;
+            sealed.map_err(|failure| opened.failed(failure))?;
             Ok((opened.group.durable_end(), ()))
         })
     }

@@ -143,6 +143,14 @@ impl Opened {
         self.published.publish(|view| view.ended = true);
     }
 
+    /// The error of a sync outside the group's turn: one that is final poisons.
+    pub(super) fn failed(&self, failure: Failure) -> Error {
+        if let Failure::Final(error) = &failure {
+            self.poison(error);
+        }
+        failure.into_error()
+    }
+
     /// Syncs the `.log` of a segment. A failure poisons: what a second one said would not be true.
     pub(super) fn sync_log(&self, segment: &Segment) -> Result<()> {
         segment.log_file()?.sync().map_err(|error| {
@@ -282,12 +290,7 @@ impl Opened {
         if unsealed == 0 {
             return Ok(());
         }
-        self.seal_older(&view).map_err(|failure| {
-            if let Failure::Final(error) = &failure {
-                self.poison(error);
-            }
-            failure.into_error()
-        })
+        self.seal_older(&view).map_err(|failure| self.failed(failure))
     }
 
     /// Seals the segment that is rolled away from, if offsets may be left out behind it.
@@ -298,10 +301,7 @@ impl Opened {
         }
         self.seal(&mut ledger, segment, next_offset).map_err(|failure| {
             drop(ledger);
-            if let Failure::Final(error) = &failure {
-                self.poison(error);
-            }
-            failure.into_error()
+            self.failed(failure)
         })
     }
 

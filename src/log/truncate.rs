@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use super::group::Failure;
 use super::ledger::{Ledger, Mark};
 use super::listing::Listing;
 use super::manifest::{self, Entry, LogEnd};
@@ -45,12 +44,7 @@ impl Writer {
         };
         // The log will go on at the cut, whatever a power cut leaves below it: so all that must be
         // durable before the cut is announced.
-        log.sync_published().map_err(|failure| {
-            if let Failure::Final(error) = &failure {
-                log.poison(error);
-            }
-            failure.into_error()
-        })?;
+        log.sync_published().map_err(|failure| log.failed(failure))?;
         if !planted::on(Bug::BytesCutBeforeCut) {
             announce(log, &[Entry::Cut { point: target, before: self.log_end_now() }])?;
         }
