@@ -77,7 +77,7 @@ fn whichever_call_of_a_recovery_fails_it_destroys_nothing() {
         for _ in 0..4 {
             let (call, image) = &recorded[dice.below(recorded.len())];
             let expected = enumerate::expected(&steps, call.number);
-            let cuts = images::cuts(image, dice.next(), 4);
+            let cuts = images::cuts(image, dice.roll(), 4);
             let left = image.cut(&cuts[dice.below(cuts.len())]);
             runs += errors::in_recovery(&left, &expected, (8, dice))
                 .map_err(|why| place(format!("{why}\n  crash before {call}")))?;

@@ -1,7 +1,7 @@
 //! The simulated disk, and stores on it.
 
 pub use crate::fs::sim::{
-    Call, Cut, Disk, ERRORS, Fault, Image, Order, Pending, Sectors, SyncFault,
+    Call, Cut, Dice, Disk, ERRORS, Fault, Image, Order, Pending, Sectors, SyncFault,
 };
 
 use crate::error::Result;

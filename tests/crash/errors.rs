@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use strandline::testing::sim::{Call, Disk, ERRORS, Fault, Image, SyncFault};
+use strandline::testing::sim::{Call, Dice, Disk, ERRORS, Fault, Image, SyncFault};
 use strandline::{Durability, Error, Record};
 
 use super::check::{self, Depth, Expected, check};
 use super::content::{Content, Found, said};
 use super::enumerate::{Plan, Run, run};
 use super::files;
-use super::images::{Random, cuts};
+use super::images::cuts;
 use super::ops::Op;
 use super::world::World;
 
@@ -115,7 +115,7 @@ fn follows(before: &Content, now: &Content, failed: bool) -> Result<(), String> 
 pub(crate) fn in_recovery(
     image: &Image,
     expected: &Expected,
-    (every, dice): (usize, &mut Random),
+    (every, dice): (usize, &mut Dice),
 ) -> Result<u64, String> {
     let calls = {
         let disk = Disk::from(image.clone());

@@ -1,23 +1,6 @@
 //! What a power cut may leave of what is on its way: a choice of all the possible cuts.
 
-use strandline::testing::sim::{Cut, Image, Sectors};
-
-/// Numbers that a seed decides: `SplitMix64`.
-#[derive(Clone)]
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-}
+use strandline::testing::sim::{Cut, Dice, Image, Sectors};
 
 /// The cuts of `image`: of up to six things on their way all subsets; of more none, all, each
 /// missing, each alone, all prefixes, and `random` others. Half as many again are torn or hold
@@ -25,7 +8,7 @@ impl Random {
 pub(crate) fn cuts(image: &Image, seed: u64, random: usize) -> Vec<Cut> {
     let things = image.pending().len();
     let whole = |kept: Vec<bool>| Cut { kept, sectors: Sectors::Whole };
-    let mut dice = Random(seed);
+    let mut dice = Dice(seed);
     let mut cuts = Vec::new();
     if things <= 6 {
         for subset in 0..1_u32 << things {
@@ -40,14 +23,14 @@ pub(crate) fn cuts(image: &Image, seed: u64, random: usize) -> Vec<Cut> {
             cuts.push(whole((0..things).map(|thing| thing < one).collect()));
         }
         for _ in 0..random {
-            let chosen = dice.next();
+            let chosen = dice.roll();
             cuts.push(whole((0..things).map(|thing| chosen >> (thing % 64) & 1 == 1).collect()));
         }
     }
     if things > 0 {
         for round in 0..cuts.len().div_ceil(2) {
             let mut cut = cuts[dice.below(cuts.len())].clone();
-            let number = dice.next();
+            let number = dice.roll();
             let is_torn = round % 2 == 0;
             cut.sectors = if is_torn { Sectors::Torn(number) } else { Sectors::Garbage(number) };
             cuts.push(cut);

@@ -16,10 +16,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use strandline::testing::sim::Order;
+use strandline::testing::sim::{Dice, Order};
 
 use enumerate::{Plan, Tally, enumerate};
-use images::Random;
 use ops::{EVERY, Op, RARE};
 
 /// All sequences of so many of the usual operations.
@@ -36,7 +35,7 @@ pub(crate) fn sequences(len: usize) -> Vec<Vec<Op>> {
 
 /// Random sequences of `len` operations, the rare ones among them.
 pub(crate) fn sampled(count: usize, len: usize, seed: u64) -> Vec<Vec<Op>> {
-    let mut dice = Random(seed);
+    let mut dice = Dice(seed);
     let mut op = || match dice.below(EVERY.len() + RARE.len()) {
         common if common < EVERY.len() => EVERY[common],
         rare => RARE[rare - EVERY.len()],
@@ -88,7 +87,7 @@ pub(crate) fn try_all(layer: &str, sequences: &[Vec<Op>], plan: Plan) {
 pub(crate) fn for_all<T: Sync>(
     layer: &str,
     items: &[T],
-    work: impl Fn(&T, &mut Random) -> Result<u64, String> + Sync,
+    work: impl Fn(&T, &mut Dice) -> Result<u64, String> + Sync,
 ) {
     let began = Instant::now();
     let (next, runs) = (AtomicUsize::new(0), AtomicU64::new(0));
@@ -102,7 +101,7 @@ pub(crate) fn for_all<T: Sync>(
                     if failures.lock().unwrap().len() > 5 {
                         return;
                     }
-                    match work(item, &mut Random(at as u64)) {
+                    match work(item, &mut Dice(at as u64)) {
                         Ok(count) => _ = runs.fetch_add(count, Ordering::Relaxed),
                         Err(why) => failures.lock().unwrap().push(why),
                     }

@@ -1,9 +1,8 @@
 //! Short works on the simulated disk, for each bug that shows when the power fails or a call does.
 
-use strandline::testing::sim::{Fault, SyncFault};
+use strandline::testing::sim::{Dice, Fault, SyncFault};
 
 use crate::disk::enumerate::{self, Plan};
-use crate::disk::images::Random;
 use crate::disk::ops::Op;
 use crate::disk::{LAST, errors, try_all};
 
@@ -82,5 +81,5 @@ fn a_read_that_fails_in_recovery_cuts_nothing_off() {
     let (steps, recorded) = enumerate::run(&[Op::AppendSynced, Op::AppendWritten], LAST).unwrap();
     let (call, image) = recorded.last().unwrap();
     let expected = enumerate::expected(&steps, call.number);
-    errors::in_recovery(image, &expected, (1, &mut Random(1))).unwrap();
+    errors::in_recovery(image, &expected, (1, &mut Dice(1))).unwrap();
 }

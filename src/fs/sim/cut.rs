@@ -39,11 +39,13 @@ pub enum Pending {
     Names(usize),
 }
 
-/// A small generator: the numbers a cut chooses by.
-struct Dice(u64);
+/// Numbers that a seed decides, by which cuts and tests choose.
+#[derive(Clone, Debug)]
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self) -> u64 {
+    /// The next of them.
+    pub fn roll(&mut self) -> u64 {
         // SplitMix64: any seed will do.
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -51,7 +53,8 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    /// One below `bound`; 0 if that is 0.
+    pub fn below(&mut self, bound: usize) -> usize {
         (self.roll() % bound.max(1) as u64) as usize
     }
 

@@ -26,7 +26,7 @@ mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use cut::{Cut, Pending, Sectors};
+pub use cut::{Cut, Dice, Pending, Sectors};
 pub use fault::{ERRORS, Fault, SyncFault};
 pub use state::{Call, Image, Order};
 
