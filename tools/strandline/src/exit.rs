@@ -16,6 +16,9 @@ pub(crate) enum Exit {
     /// Done.
     #[default]
     Done = 0,
+    /// The answer is no: different, not found, not intact.
+    #[allow(dead_code, reason = "the verbs that answer no come with it")]
+    No = 1,
     /// A wrong command line, or input that is not what it should be.
     Usage = 2,
     /// The operating system refused, or something that was named is not there.
@@ -27,14 +30,15 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// Of several inputs' ends, the one to report: 3 before 4 before the others.
+    /// Of several inputs' ends, the one to report: 3 before 4 before 1 before 0.
     pub(crate) fn and(self, other: Exit) -> Exit {
         let rank = |exit: Exit| match exit {
             Exit::Done => 0,
-            Exit::Usage => 1,
-            Exit::Refused => 2,
-            Exit::Incomplete => 3,
-            Exit::Environment => 4,
+            Exit::No => 1,
+            Exit::Usage => 2,
+            Exit::Refused => 3,
+            Exit::Incomplete => 4,
+            Exit::Environment => 5,
         };
         if rank(other) > rank(self) { other } else { self }
     }
@@ -157,6 +161,8 @@ mod tests {
 
     #[test]
     fn of_several_ends_the_environment_comes_before_damage_before_the_rest() {
+        assert_eq!(Exit::No.and(Exit::Done), Exit::No);
+        assert_eq!(Exit::No.and(Exit::Incomplete), Exit::Incomplete);
         assert_eq!(Exit::Done.and(Exit::Incomplete), Exit::Incomplete);
         assert_eq!(Exit::Incomplete.and(Exit::Environment), Exit::Environment);
         assert_eq!(Exit::Environment.and(Exit::Incomplete), Exit::Environment);

@@ -2,35 +2,31 @@
 //!
 //! The library owns the formats and every check; the command owns words, codes and colours.
 
-mod args;
 mod base64;
-mod dump;
+mod cli;
+mod common;
 mod engine;
 mod exit;
+mod global;
 mod input;
 mod output;
+#[allow(dead_code, reason = "verbs that come use the rest")]
+mod paths;
 mod permission;
 mod progress;
+#[allow(dead_code, reason = "verbs that come use the rest")]
+mod reading;
 mod time;
 mod verbs;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use args::{Cli, Verb};
+use cli::Cli;
 use exit::{Failure, complain};
-use verbs::{append, fetch, topic, tour};
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().verb {
-        Verb::Tour(args) => tour::run(&args),
-        Verb::Topic(verb) => topic::run(&verb),
-        Verb::Append(args) => append::run(&args),
-        Verb::Fetch(args) => fetch::run(&args),
-        Verb::Dump(args) => dump::run(&args),
-    };
-    match done {
+    let Cli { global, verb, .. } = Cli::read(std::env::args_os().collect());
+    match verb.run(&global) {
         Ok(exit) => exit.into(),
         Err(Failure { exit, message, .. }) => {
             if !message.is_empty() {

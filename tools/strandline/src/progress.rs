@@ -1,8 +1,9 @@
 //! How far long work is, for whoever sits at the terminal: one line on stderr, cleared at the end.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::io::{Write, stderr};
 use std::time::{Duration, Instant};
 
+use crate::global::Global;
 use crate::output::human::{bytes, count};
 
 /// Nothing is shown before.
@@ -18,8 +19,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new() -> Progress {
-        Progress { started: Instant::now(), drawn: None, wanted: stderr().is_terminal() }
+    pub(crate) fn new(global: &Global) -> Progress {
+        Progress { started: Instant::now(), drawn: None, wanted: global.shows_progress() }
     }
 
     /// So many records of so many bytes are done, of a total if that is known. Cheap to call often.

@@ -3,6 +3,7 @@
 mod command {
     mod dump;
     mod fuzz;
+    mod ls;
     mod run;
     mod store;
 }

@@ -8,12 +8,23 @@ use super::escape::escaped;
 use super::json::{codec_name, decimal, string};
 use crate::{base64, time};
 
+/// What `help` says of formats.
+pub(crate) const HELP: &str = "\
+Format (-F): %o offset, %t topic, %p partition, %k %v key and value (raw; %k{hex}, {base64},
+{json}, {utf8}), %K %V their sizes ({big4}), %h headers (%h{%k=%v;}), %H their number, %d time
+(%d{%F %T}), %T milliseconds, %x %y producer id and epoch, %s sequence, %e leader epoch,
+%a attributes, %c codec, %P batch position, %B base offset, %i running number, \\n \\t \\xNN %%.
+What there is not is `-`, and nothing for a null key or value.
+";
+
 /// What a format can speak of.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
     pub(crate) record: &'a FetchedRecord<'a>,
     /// The header of its batch, if that is known.
     pub(crate) batch: Option<&'a BatchHeader>,
+    /// Where in its file that batch begins, if that is known.
+    pub(crate) batch_position: Option<u64>,
     pub(crate) topic: &'a str,
     pub(crate) partition: u32,
     /// How many records were written before it.
@@ -70,6 +81,7 @@ enum Number {
     LeaderEpoch,
     Attributes,
     BaseOffset,
+    BatchPosition,
     Running,
     Milliseconds,
 }
@@ -159,6 +171,7 @@ fn directive(rest: &mut &str) -> Result<Item, String> {
         'e' => number(Number::LeaderEpoch),
         'a' => number(Number::Attributes),
         'B' => number(Number::BaseOffset),
+        'P' => number(Number::BatchPosition),
         'i' => number(Number::Running),
         'T' => number(Number::Milliseconds),
         other => Err(format!("`%{other}` means nothing in a format")),
@@ -273,6 +286,7 @@ impl Number {
             Number::LeaderEpoch => record.leader_epoch().map(|epoch| epoch.0.into()),
             Number::Attributes => Some(row.batch?.attributes().bits().into()),
             Number::BaseOffset => Some(row.batch?.base_offset()),
+            Number::BatchPosition => row.batch_position.map(|at| at as i64),
             Number::Running => Some(row.number as i64),
             Number::Milliseconds => record.timestamp(),
         }
@@ -372,8 +386,14 @@ mod tests {
             {
                 if record.offset() == offset {
                     let batch = Some(batch.header());
-                    let row =
-                        Row { record: &record, batch, topic: "basic", partition: 3, number: 41 };
+                    let row = Row {
+                        record: &record,
+                        batch,
+                        batch_position: Some(piece.position),
+                        topic: "basic",
+                        partition: 3,
+                        number: 41,
+                    };
                     format.write(row, &mut out).unwrap();
                 }
             }

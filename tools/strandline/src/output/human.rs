@@ -7,7 +7,7 @@ use strandline::record::{BatchHeader, ControlRecord, FetchedRecord};
 use super::escape::escaped;
 use super::json::control_name;
 use super::style::{Ink, Style};
-use crate::time;
+use crate::time::Times;
 
 /// Columns grow with what was seen, but not beyond this.
 const WIDEST_KEY: usize = 40;
@@ -22,12 +22,21 @@ pub(crate) struct Rows {
     offset_width: usize,
     key_width: usize,
     size_width: usize,
+    times: Times,
     scratch: Vec<u8>,
 }
 
 impl Rows {
-    pub(crate) fn new(style: Style, width: Option<usize>) -> Rows {
-        Rows { style, width, offset_width: 3, key_width: 8, size_width: 5, scratch: Vec::new() }
+    pub(crate) fn new(style: Style, width: Option<usize>, times: Times) -> Rows {
+        Rows {
+            style,
+            width,
+            offset_width: 3,
+            key_width: 8,
+            size_width: 5,
+            times,
+            scratch: Vec::new(),
+        }
     }
 
     /// Appends the line of a record.
@@ -106,7 +115,7 @@ impl Rows {
         let _ = write!(out, "{on}{offset:<width$}{off} ", width = self.offset_width);
         self.scratch.clear();
         match record.timestamp() {
-            Some(ms) => time::write_rfc3339(ms, &mut self.scratch),
+            Some(ms) => self.times.write(ms, &mut self.scratch),
             None => self.scratch.extend_from_slice("–".as_bytes()),
         }
         let used = self.offset_width + 1 + padded(&self.scratch, TIME_WIDTH, out);

@@ -91,6 +91,16 @@ impl<'a> Object<'a> {
         }
     }
 
+    pub(crate) fn texts(&mut self, name: &str, values: &[&str]) {
+        let out = self.field(name);
+        out.push(b'[');
+        for (number, value) in values.iter().enumerate() {
+            out.extend_from_slice(if number > 0 { b"," } else { b"" });
+            string(value, out);
+        }
+        out.push(b']');
+    }
+
     pub(crate) fn flag(&mut self, name: &str, value: bool) {
         self.field(name).extend_from_slice(if value { b"true" } else { b"false" });
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod escape;
 pub(crate) mod format;
+pub(crate) mod grid;
 pub(crate) mod human;
 pub(crate) mod json;
 pub(crate) mod style;
@@ -9,6 +10,7 @@ pub(crate) mod style;
 use std::io::{IsTerminal, Stdout, Write};
 
 use crate::exit::{Failure, Result};
+use crate::global::Global;
 use style::Style;
 
 /// Bytes that are gathered for one write.
@@ -24,7 +26,7 @@ pub(crate) struct Out {
 }
 
 impl Out {
-    pub(crate) fn new() -> Out {
+    pub(crate) fn new(global: &Global) -> Out {
         let stdout = std::io::stdout();
         let is_terminal = stdout.is_terminal();
         let size = if is_terminal { terminal_size::terminal_size_of(&stdout) } else { None };
@@ -32,7 +34,7 @@ impl Out {
             gathered: Vec::with_capacity(GATHER_BYTES + (64 << 10)),
             stdout,
             width: size.map(|(width, _)| usize::from(width.0)),
-            style: Style::detect(is_terminal),
+            style: Style::detect(is_terminal, global.color),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::env;
 
+use crate::global::When;
+
 /// Whether lines carry colours.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {
@@ -26,12 +28,13 @@ pub(crate) enum Ink {
 impl Style {
     /// Colours on a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`; everywhere with
     /// `CLICOLOR_FORCE`.
-    pub(crate) fn detect(is_terminal: bool) -> Style {
+    pub(crate) fn detect(is_terminal: bool, wanted: When) -> Style {
         let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let forced =
             env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
         let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Style { colours: !set("NO_COLOR") && (forced || (is_terminal && !dumb)) }
+        let auto = !set("NO_COLOR") && (forced || (is_terminal && !dumb));
+        Style { colours: wanted.or(auto) }
     }
 
     /// What to write before a piece of text.

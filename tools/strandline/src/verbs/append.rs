@@ -1,17 +1,83 @@
 //! `strandline append`: lines become records, records batches.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use strandline::compression::Compression;
 use strandline::{Batch, Durability, Log, partition_for_key};
 
-use crate::args::{AppendArgs, DurabilityArg, InputFormat};
+use crate::common::{StoreArgs, name_and_value, size};
 use crate::engine::{self, Purpose};
 use crate::exit::{Exit, Failure, Result};
+use crate::global::Global;
 use crate::input::lines::Fields;
 use crate::input::{Next, Parsed, Source, jsonl, lines};
 use crate::output::Out;
 use crate::output::human::{count, many, span};
 use crate::progress::Progress;
+
+/// Appends a record for each line. Nothing is acknowledged before the command says so at its end;
+/// a broken line ends it, with everything before that line appended.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+
+    /// The topic
+    pub(crate) topic: String,
+
+    /// A file, decompressed if its name ends in .zst; stdin without it or for -
+    pub(crate) file: Option<PathBuf>,
+
+    /// Append to this partition; else the key decides, as in Kafka, and records without a key go
+    /// to a partition a batch in turn
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) partition: Option<u32>,
+
+    /// What a line is: a value, or a `record` line as fetch --json writes it
+    #[arg(long, value_name = "FORMAT", default_value = "lines")]
+    pub(crate) input_format: InputFormat,
+
+    /// Read each line as JSON too, and take the key from this field (a.b reaches into objects)
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) key_field: Option<String>,
+
+    /// The same for the time: whole milliseconds, or RFC 3339
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) timestamp_field: Option<String>,
+
+    /// A header for each record
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(crate) header: Vec<(String, String)>,
+
+    /// none, gzip, snappy, lz4 or zstd, with a level behind a colon; else the topic decides
+    #[arg(long, value_name = "CODEC[:LEVEL]")]
+    pub(crate) codec: Option<Compression>,
+
+    /// Gather records up to so many bytes, uncompressed, for a batch
+    #[arg(long, value_name = "N", default_value = "64KiB", value_parser = size)]
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) batch_bytes: usize,
+
+    /// What the records survive once the command says that they are appended: a loss of power
+    /// (synced), or the death of a process
+    #[arg(long, value_name = "HOW", default_value = "synced")]
+    pub(crate) durability: DurabilityArg,
+}
+
+/// What a line of input is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum InputFormat {
+    Lines,
+    Jsonl,
+}
+
+/// See [`strandline::Durability`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum DurabilityArg {
+    Synced,
+    Written,
+}
 
 /// A batch that is not full waits so long for more.
 const LINGER: Duration = Duration::from_millis(200);
@@ -19,7 +85,7 @@ const LINGER: Duration = Duration::from_millis(200);
 const SYNC_BYTES: usize = 64 << 20;
 
 /// Appends what the input holds, and says where it went.
-pub(crate) fn run(args: &AppendArgs) -> Result<Exit> {
+pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     let fields = Fields { key: args.key_field.clone(), timestamp: args.timestamp_field.clone() };
     if args.input_format == InputFormat::Jsonl
         && (fields.key.is_some() || fields.timestamp.is_some())
@@ -33,13 +99,13 @@ pub(crate) fn run(args: &AppendArgs) -> Result<Exit> {
     let logs = engine::logs(&topic, args.partition)?;
     let mut source = Source::open(args.file.as_deref())?;
     let mut appender = Appender::new(logs, args, source.name.clone());
-    let mut progress = Progress::new();
+    let mut progress = Progress::new(global);
     let fed = feed(&mut source, &fields, &mut appender, &mut progress);
     progress.clear();
     // What was read before a broken line is appended all the same.
     let ended = appender.settle();
     let closed = store.close().map_err(Failure::from);
-    appender.report(args)?;
+    appender.report(args, global)?;
     let settled = ended.and(closed);
     match (fed, settled) {
         (Err(failure), Ok(())) => {
@@ -121,7 +187,7 @@ impl Target {
 }
 
 impl Appender {
-    fn new(logs: Vec<Log>, args: &AppendArgs, source: String) -> Appender {
+    fn new(logs: Vec<Log>, args: &Args, source: String) -> Appender {
         let most = logs.first().map_or(usize::MAX, max_message_bytes);
         let target = |log| {
             let batch = match args.codec {
@@ -225,8 +291,8 @@ impl Appender {
     }
 
     /// Says what was appended where: the acknowledgement.
-    fn report(&self, args: &AppendArgs) -> Result<()> {
-        let mut out = Out::new();
+    fn report(&self, args: &Args, global: &Global) -> Result<()> {
+        let mut out = Out::new(global);
         let (topic, all) = (&args.topic, many(self.appended(), "record", "records"));
         let how = match self.synced {
             false => "written",

@@ -10,14 +10,58 @@ use signal_hook::consts::SIGINT;
 use strandline::record::{BatchHeader, FetchedRecord};
 use strandline::{Error, FetchOptions, Fetched, Isolation, Log};
 
-use crate::args::{FetchArgs, IsolationArg};
+use crate::common::StoreArgs;
 use crate::engine::{self, Purpose};
 use crate::exit::{Exit, Failure, Result, complain};
+use crate::global::Global;
 use crate::output::Out;
 use crate::output::format::Row;
 use crate::output::human::Rows;
 use crate::output::json::{self, Origin};
 use crate::time;
+
+/// Fetches records, of one partition after the other. The directory is opened for reading, needs
+/// not be ours, and may be in use.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+
+    /// The topic
+    pub(crate) topic: String,
+
+    /// Only this partition
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) partition: Option<u32>,
+
+    /// Begin at this offset [default: the first that is there]
+    #[arg(long, value_name = "N", conflicts_with = "time", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) offset: Option<i64>,
+
+    /// Begin at the first record of that time or later: 2024-05-01T10:00:00Z, @1714557600000, -15m
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    pub(crate) time: Option<String>,
+
+    /// At most so many records
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) limit: Option<u64>,
+
+    /// Whether records of open and aborted transactions are left out
+    #[arg(long, value_name = "WHICH", default_value = "uncommitted")]
+    pub(crate) isolation: IsolationArg,
+
+    /// Go on as records come, until Ctrl-C
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+}
+
+/// See [`strandline::Isolation`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum IsolationArg {
+    Committed,
+    Uncommitted,
+}
 
 /// What one fetch brings.
 const FETCH_BYTES: usize = 4 << 20;
@@ -27,12 +71,12 @@ const MOST_INFLATED: usize = 1 << 30;
 const POLL: Duration = Duration::from_millis(100);
 
 /// Writes the records that are asked for.
-pub(crate) fn run(args: &FetchArgs) -> Result<Exit> {
+pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     let dir = args.store.dir();
     let store = engine::open(&dir, Purpose::Read)?;
     let topic = engine::topic(&store, &dir, &args.topic)?;
     let logs = engine::logs(&topic, args.partition)?;
-    let mut fetch = Fetch::new(args);
+    let mut fetch = Fetch::new(args, global);
     let from_ms = args.time.as_deref().map(|text| time::parse(text, time::now_ms())).transpose();
     let from_ms = from_ms.map_err(Failure::usage)?;
     let mut readers = Vec::new();
@@ -73,7 +117,8 @@ struct Seen {
 }
 
 struct Fetch<'a> {
-    args: &'a FetchArgs,
+    args: &'a Args,
+    global: &'a Global,
     options: FetchOptions,
     isolation: Isolation,
     out: Out,
@@ -83,7 +128,7 @@ struct Fetch<'a> {
 }
 
 impl<'a> Fetch<'a> {
-    fn new(args: &'a FetchArgs) -> Self {
+    fn new(args: &'a Args, global: &'a Global) -> Self {
         let isolation = match args.isolation {
             IsolationArg::Committed => Isolation::ReadCommitted,
             IsolationArg::Uncommitted => Isolation::ReadUncommitted,
@@ -92,9 +137,9 @@ impl<'a> Fetch<'a> {
             .max_bytes(FETCH_BYTES)
             .max_inflated_bytes(MOST_INFLATED)
             .isolation(isolation);
-        let out = Out::new();
-        let rows = Rows::new(out.style, out.width);
-        Fetch { args, options, isolation, out, rows, written: 0, exit: Exit::Done }
+        let out = Out::new(global);
+        let rows = Rows::new(out.style, out.width, global.times());
+        Fetch { args, global, options, isolation, out, rows, written: 0, exit: Exit::Done }
     }
 
     fn is_enough(&self) -> bool {
@@ -168,7 +213,7 @@ impl<'a> Fetch<'a> {
     }
 
     fn write(&mut self, log: &Log, fetched: &Fetched) -> Result<()> {
-        let with_batches = self.args.format.is_some();
+        let with_batches = self.global.format.is_some();
         let mut headers: Vec<BatchHeader> = Vec::new();
         if with_batches {
             headers.extend(fetched.batches().map(|batch| *batch.header()));
@@ -202,12 +247,19 @@ impl<'a> Fetch<'a> {
     ) -> Result<()> {
         let (topic, partition) = (log.topic(), log.partition());
         let out = self.out.line();
-        match &self.args.format {
+        match &self.global.format {
             Some(format) => {
-                let row = Row { record, batch, topic, partition, number: self.written };
+                let row = Row {
+                    record,
+                    batch,
+                    batch_position: None,
+                    topic,
+                    partition,
+                    number: self.written,
+                };
                 format.write(row, out).map_err(Failure::usage)?;
             }
-            None if self.args.json => {
+            None if self.global.is_json() => {
                 json::record_line(record, Origin::Partition(topic, partition), out);
             }
             None => self.rows.record(record, out),

@@ -1,6 +1,74 @@
-//! The verbs that work on a store.
+//! The verbs.
+//!
+//! # How to add one
+//!
+//! 1. A module here, `verbs/NAME.rs` or `verbs/NAME/mod.rs`, with `pub(crate) struct Args`
+//!    (`#[derive(Debug, clap::Args)]`) and
+//!    `pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit>`.
+//! 2. A line in [`Verb`] and one in [`Verb::run`], in the order of use to people: the doc comment
+//!    is the verb's line in `--help`.
+//! 3. Paths: flatten [`PathArgs`](crate::paths::PathArgs) into `Args`; `args.paths.logs(global)`
+//!    gives the logs that are meant, segments in order, and `args.paths.targets(global)` files,
+//!    partitions and log directories as they were named. What cannot be read is a failure of its
+//!    own: report it, go on, and let the exit code say so ([`Exit::and`]).
+//! 4. Output: [`Out::new(global)`](crate::output::Out::new), lines into `out.line()` and
+//!    `out.settle()` behind each; rows for people with `out.row`, which never wrap. JSON lines
+//!    with [`Object`](crate::output::json::Object), if `global.is_json()`. A form that the verb
+//!    does not write is refused with `global.only`. Text of others goes through
+//!    [`escape`](crate::output::escape), names through [`name_of`](crate::exit::name_of).
+//! 5. Errors are a [`Failure`](crate::exit::Failure): file first, then what, where, why, what
+//!    next, on one line. `Exit::No` says that the answer is no.
+//! 6. Options of which `--help` should not speak (it has at most 40 lines, a test counts) get
+//!    `hide_short_help = true`; `strandline help VERB` shows them all.
 
 pub(crate) mod append;
+pub(crate) mod dump;
 pub(crate) mod fetch;
+pub(crate) mod ls;
 pub(crate) mod topic;
 pub(crate) mod tour;
+
+use std::ffi::OsString;
+
+use clap::Subcommand;
+
+use crate::exit::{Exit, Result};
+use crate::global::Global;
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Partitions and segments: sizes, offsets, times, state
+    Ls(ls::Args),
+    /// Batches, records or entries of any of Kafka's log files
+    Dump(dump::Args),
+    /// The main job on a sample, explained: make, append, close, open, fetch, look
+    Tour(tour::Args),
+    /// Make, list, describe and delete topics
+    #[command(subcommand)]
+    Topic(topic::Verb),
+    /// Append records to a topic from a file or stdin
+    Append(append::Args),
+    /// Fetch records of a topic, by offset or by time
+    #[command(after_long_help = crate::output::format::HELP)]
+    Fetch(fetch::Args),
+    /// A path in the verb's place.
+    #[command(external_subcommand)]
+    Path(Vec<OsString>),
+}
+
+impl Verb {
+    /// Does it.
+    pub(crate) fn run(&self, global: &Global) -> Result<Exit> {
+        match self {
+            Verb::Ls(args) => ls::run(args, global),
+            Verb::Dump(args) => dump::run(args, global),
+            Verb::Tour(args) => tour::run(args, global),
+            Verb::Topic(verb) => topic::run(verb, global),
+            Verb::Append(args) => append::run(args, global),
+            Verb::Fetch(args) => fetch::run(args, global),
+            // The command line was read again with a verb before it.
+            Verb::Path(_) => Ok(Exit::Usage),
+        }
+    }
+}

@@ -2,25 +2,80 @@
 
 use strandline::{LogConfig, Topic, TopicOptions};
 
-use crate::args::{CreateArgs, DeleteArgs, DescribeArgs, ListArgs, TopicVerb};
+use crate::common::{StoreArgs, name_and_value};
 use crate::engine::{self, Purpose};
 use crate::exit::{Exit, Failure, Result, complain, name_of};
+use crate::global::Global;
 use crate::output::Out;
 use crate::output::human::{bytes, count, many};
 use crate::output::json::{self, Object};
 use crate::output::style::Ink;
 
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Verb {
+    /// Make a topic, and the log directory if it is not there
+    Create(Create),
+    /// List the topics
+    List(List),
+    /// Show partitions, offsets, sizes and settings of one topic or of all
+    Describe(Describe),
+    /// Delete a topic with all its records
+    Delete(Delete),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Create {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+
+    /// The topic's name: up to 249 of a-z A-Z 0-9 . _ -
+    pub(crate) topic: String,
+
+    /// How many partitions
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) partitions: u32,
+
+    /// A setting under Kafka's name, such as segment.bytes=1048576
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(crate) config: Vec<(String, String)>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Describe {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+
+    /// The topic; all of them without it
+    pub(crate) topic: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+
+    /// The topic's name
+    pub(crate) topic: String,
+}
+
 /// Runs one of the verbs.
-pub(crate) fn run(verb: &TopicVerb) -> Result<Exit> {
+pub(crate) fn run(verb: &Verb, global: &Global) -> Result<Exit> {
     match verb {
-        TopicVerb::Create(args) => create(args),
-        TopicVerb::List(args) => list(args),
-        TopicVerb::Describe(args) => describe(args),
-        TopicVerb::Delete(args) => delete(args),
+        Verb::Create(args) => create(args, global),
+        Verb::List(args) => list(args, global),
+        Verb::Describe(args) => describe(args, global),
+        Verb::Delete(args) => delete(args, global),
     }
 }
 
-fn create(args: &CreateArgs) -> Result<Exit> {
+fn create(args: &Create, global: &Global) -> Result<Exit> {
     let pairs = args.config.iter().map(|(name, value)| (name, value));
     let config = LogConfig::from_pairs(pairs).map_err(|error| Failure::usage(error.to_string()))?;
     let dir = args.store.dir();
@@ -28,7 +83,7 @@ fn create(args: &CreateArgs) -> Result<Exit> {
     let options = TopicOptions::new().partitions(args.partitions).config(config);
     let topic = store.create_topic(&args.topic, options)?;
     let partitions = many(args.partitions.into(), "partition", "partitions");
-    let mut out = Out::new();
+    let mut out = Out::new(global);
     out.text(format_args!(
         "created topic {} with {partitions} in {}",
         topic.name(),
@@ -39,26 +94,26 @@ fn create(args: &CreateArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn delete(args: &DeleteArgs) -> Result<Exit> {
+fn delete(args: &Delete, global: &Global) -> Result<Exit> {
     let dir = args.store.dir();
     let store = engine::open(&dir, Purpose::Write)?;
     // Told apart from a store that cannot be changed, and with what to do about it.
     engine::topic(&store, &dir, &args.topic)?;
     store.delete_topic(&args.topic)?;
     store.close()?;
-    let mut out = Out::new();
+    let mut out = Out::new(global);
     out.text(format_args!("deleted topic {}", args.topic))?;
     out.flush()?;
     Ok(Exit::Done)
 }
 
-fn list(args: &ListArgs) -> Result<Exit> {
+fn list(args: &List, global: &Global) -> Result<Exit> {
     let store = engine::open(&args.store.dir(), Purpose::Read)?;
-    let mut out = Out::new();
+    let mut out = Out::new(global);
     let topics = store.topics()?;
     let width = topics.iter().map(|topic| topic.name().len()).max().unwrap_or(0);
     for topic in &topics {
-        if args.json {
+        if global.is_json() {
             topic_line(topic, None, out.line());
             out.settle()?;
             continue;
@@ -73,23 +128,23 @@ fn list(args: &ListArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn describe(args: &DescribeArgs) -> Result<Exit> {
+fn describe(args: &Describe, global: &Global) -> Result<Exit> {
     let dir = args.store.dir();
     let store = engine::open(&dir, Purpose::Read)?;
     let topics = match &args.topic {
         Some(name) => vec![engine::topic(&store, &dir, name)?],
         None => store.topics()?,
     };
-    let (mut out, mut exit) = (Out::new(), Exit::Done);
+    let (mut out, mut exit) = (Out::new(global), Exit::Done);
     for (number, topic) in topics.iter().enumerate() {
-        if args.json {
+        if global.is_json() {
             topic_line(topic, Some(topic.config()), out.line());
         } else {
             heading(topic, number > 0, &mut out)?;
         }
         for partition in topic.partition_numbers() {
             match look(topic, partition) {
-                Ok(facts) if args.json => facts.write_json(topic.name(), out.line()),
+                Ok(facts) if global.is_json() => facts.write_json(topic.name(), out.line()),
                 Ok(facts) => facts.write_row(&mut out)?,
                 Err(failure) => {
                     out.flush()?;

@@ -10,13 +10,21 @@ use strandline::{
     Batch, Durability, FetchOptions, Isolation, Log, LogConfig, Record, Store, TopicOptions,
 };
 
-use crate::args::TourArgs;
 use crate::exit::{Exit, Failure, Result, name_of};
+use crate::global::Global;
 use crate::output::Out;
 use crate::output::escape::escaped;
 use crate::output::human::{bytes, count, many, shorten};
 use crate::output::style::Ink;
 use crate::{input::lines, time};
+
+/// Makes a store of its own, and leaves it to be looked at.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where to make it; if it is there already, DIR-2 and so on [default: strandline-tour]
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
 
 /// Who changed which file of Apache Kafka, when: a JSON line for each file of each commit.
 const SAMPLE: &[u8] = include_bytes!("../../sample/kafka-file-changes-sample.jsonl.zst");
@@ -30,10 +38,10 @@ const OFFSET: i64 = 20_000;
 const TIME: &str = "2016-01-01T00:00:00Z";
 
 /// Makes a store, uses it as a program would, and shows what is left.
-pub(crate) fn run(args: &TourArgs) -> Result<Exit> {
+pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     let sample = Sample::unpack()?;
     let dir = free_directory(args.dir.as_deref().unwrap_or(Path::new("strandline-tour")))?;
-    let mut tour = Tour { out: Out::new(), step: 0, dir };
+    let mut tour = Tour { out: Out::new(global), step: 0, dir };
     tour.introduce(&sample)?;
     tour.fill(&sample)?;
     tour.read_back(&sample)?;

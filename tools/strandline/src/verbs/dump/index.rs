@@ -4,29 +4,32 @@ use strandline::{Error, IndexFile, IndexFileEntry, OffsetIndexEntry, TimeIndexEn
 
 use super::Dump;
 use super::finding::Finding;
-use super::input::Input;
 use crate::exit::Result;
 use crate::output::human::{bytes, many};
 use crate::output::json::Object;
 use crate::output::style::Ink;
-use crate::time;
+use crate::paths::Input;
+use crate::time::Times;
 
 /// An entry that can be shown.
 pub(super) trait Entry: IndexFileEntry {
     /// What the columns hold.
-    const COLUMNS: &'static str;
+    fn columns(times: &Times) -> String;
     /// Codes of what can be wrong: odd size, impossible entry, zero tail.
     const CODES: [&'static str; 3];
 
-    fn row(&self) -> String;
+    fn row(&self, times: &Times) -> String;
     fn json(&self, out: &mut Vec<u8>);
 }
 
 impl Entry for OffsetIndexEntry {
-    const COLUMNS: &'static str = "              OFFSET    POSITION";
+    fn columns(_: &Times) -> String {
+        "              OFFSET    POSITION".to_owned()
+    }
+
     const CODES: [&'static str; 3] = ["IDX001", "IDX002", "IDX008"];
 
-    fn row(&self) -> String {
+    fn row(&self, _: &Times) -> String {
         format!("{:>20}  {:>10}", self.offset, self.position)
     }
 
@@ -39,14 +42,14 @@ impl Entry for OffsetIndexEntry {
 }
 
 impl Entry for TimeIndexEntry {
-    const COLUMNS: &'static str =
-        "TIME (UTC)                        MILLISECONDS                OFFSET";
+    fn columns(times: &Times) -> String {
+        format!("{:<24}  {:>20}  {:>20}", times.heading("TIME"), "MILLISECONDS", "OFFSET")
+    }
+
     const CODES: [&'static str; 3] = ["TIX001", "TIX002", "TIX008"];
 
-    fn row(&self) -> String {
-        let mut text = Vec::new();
-        time::write_column(self.timestamp, &mut text);
-        let text = String::from_utf8_lossy(&text);
+    fn row(&self, times: &Times) -> String {
+        let text = times.in_column(self.timestamp);
         format!("{text:<24}  {:>20}  {:>20}", self.timestamp, self.offset)
     }
 
@@ -61,16 +64,17 @@ impl Entry for TimeIndexEntry {
 impl Dump<'_> {
     /// Shows an index.
     pub(super) fn index<E: Entry>(&mut self, input: &Input) -> Result<()> {
-        let index = IndexFile::<E>::open(&input.path, Some(input.base_offset))?;
+        let index = IndexFile::<E>::open(&input.path, Some(input.base()?))?;
         self.begin_file(input, index.base_offset(), index.size_bytes())?;
-        if !self.args.json {
+        if !self.global.is_json() {
             self.begin_entries(input, &index)?;
         }
         let [odd, impossible, zeros] = E::CODES;
+        let times = self.global.times();
         for entry in index.entries() {
             match entry {
-                Ok(entry) if self.args.json => entry.json(self.out.line()),
-                Ok(entry) => self.out.row(entry.row())?,
+                Ok(entry) if self.global.is_json() => entry.json(self.out.line()),
+                Ok(entry) => self.out.row(entry.row(&times))?,
                 Err(Error::Corrupt { position, cause, .. }) => {
                     self.report(input, &Finding::entry(impossible, position, &cause.to_string()))?;
                 }
@@ -97,7 +101,7 @@ impl Dump<'_> {
         if index.is_empty() {
             Ok(())
         } else {
-            self.out.row(format_args!("{faint}{}{off}", E::COLUMNS))
+            self.out.row(format_args!("{faint}{}{off}", E::columns(&self.global.times())))
         }
     }
 }

@@ -8,7 +8,7 @@ use strandline::record::BatchHeader;
 use crate::output::human::{bytes, many, span};
 use crate::output::json::codec_name;
 use crate::output::style::{Ink, Style};
-use crate::time;
+use crate::time::Times;
 
 /// What a log holds at a first look: for the line above the table, and for its widths.
 #[derive(Default)]
@@ -60,14 +60,15 @@ pub(super) struct Table {
     /// Cut rows to so many columns.
     width: Option<usize>,
     offsets: usize,
+    times: Times,
 }
 
 /// The cells of a row, and for each whether it is set to the right, and its width.
 type Cell<'a> = (&'a str, bool, usize);
 
 impl Table {
-    pub(super) fn new(survey: &Survey, style: Style, width: Option<usize>) -> Table {
-        Table { style, width, offsets: survey.cells.max(7) }
+    pub(super) fn new(survey: &Survey, style: Style, width: Option<usize>, times: Times) -> Table {
+        Table { style, width, offsets: survey.cells.max(7), times }
     }
 
     /// Appends the line of column names.
@@ -76,7 +77,7 @@ impl Table {
             "POSITION",
             "OFFSETS",
             "N",
-            "MAX TIME (UTC)",
+            &self.times.heading("MAX TIME"),
             "CODEC",
             "SIZE",
             "PRODUCER",
@@ -93,7 +94,7 @@ impl Table {
         let Row { position, header, marker, crc_ok } = row;
         let mut time = Vec::new();
         match header.max_timestamp() {
-            Some(ms) => time::write_column(ms, &mut time),
+            Some(ms) => self.times.column(ms, &mut time),
             None => time.extend_from_slice("–".as_bytes()),
         }
         let dash = || "–".to_owned();

@@ -2,33 +2,50 @@
 
 mod finding;
 mod index;
-mod input;
 mod log;
 mod table;
 
 use strandline::{OffsetIndexEntry, TimeIndexEntry};
 
-use crate::args::{DumpArgs, FileKind};
-use crate::exit::{Exit, Result, complain};
+use crate::exit::{Exit, Failure, Result, complain};
+use crate::global::{Global, Output};
 use crate::output::Out;
 use crate::output::human::Rows;
 use crate::output::json::{self, Object};
+use crate::paths::{Input, Kind, OneLog, PathArgs, Target};
 use finding::{Finding, Severity};
-use input::Input;
+
+/// Shows what files hold. They are opened for reading, need no store around them, and may be in
+/// use. Damage is reported on stderr, and reading goes on behind it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    paths: PathArgs,
+
+    /// Show records rather than batches
+    #[arg(short, long)]
+    records: bool,
+
+    /// Do not cut lines to the terminal's width
+    #[arg(long)]
+    full: bool,
+}
 
 /// Dumps each path; what cannot be read is reported, and the next one follows.
-pub(crate) fn run(args: &DumpArgs) -> Result<Exit> {
-    let mut dump = Dump::new(args);
+pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
+    global.only("dump", &[Output::Human, Output::Jsonl])?;
+    let mut dump = Dump::new(args, global);
     let mut exit = Exit::Done;
-    for path in &args.paths {
-        match input::find(path, args) {
-            Ok(inputs) => {
-                for input in &inputs {
-                    exit = exit.and(dump.file(input)?);
-                }
-            }
-            Err(failure) => exit = exit.and(dump.unreadable(&failure)?),
-        }
+    for target in args.paths.targets(global) {
+        let done = match target {
+            Ok(target) => dump.target(target),
+            Err(failure) => Err(failure),
+        };
+        exit = exit.and(match done {
+            Ok(exit) => exit,
+            Err(failure) if failure.of_output => return Err(failure),
+            Err(failure) => dump.unreadable(&failure)?,
+        });
     }
     dump.finish()?;
     Ok(exit.and(if dump.totals.errors > 0 { Exit::Incomplete } else { Exit::Done }))
@@ -47,25 +64,57 @@ struct Totals {
 
 /// How and where files are shown.
 struct Dump<'a> {
-    args: &'a DumpArgs,
+    args: &'a Args,
+    global: &'a Global,
     out: Out,
     rows: Rows,
     totals: Totals,
 }
 
 impl<'a> Dump<'a> {
-    fn new(args: &'a DumpArgs) -> Self {
-        let mut out = Out::new();
+    fn new(args: &'a Args, global: &'a Global) -> Self {
+        let mut out = Out::new(global);
         out.width = out.width.filter(|_| !args.full);
-        Dump { args, rows: Rows::new(out.style, out.width), out, totals: Totals::default() }
+        let rows = Rows::new(out.style, out.width, global.times());
+        Dump { args, global, rows, out, totals: Totals::default() }
+    }
+
+    /// Shows what a path means.
+    fn target(&mut self, target: Target) -> Result<Exit> {
+        match target {
+            Target::File(input) => self.file(&input),
+            Target::Partition(partition) => self.segments(&partition.log()?),
+            Target::LogDirectory(directory) => {
+                let mut exit = Exit::Done;
+                for partition in self.args.paths.partitions(&directory)? {
+                    if let Some(log) = partition.log_if_any()? {
+                        exit = exit.and(self.segments(&log)?);
+                    }
+                }
+                Ok(exit)
+            }
+        }
+    }
+
+    fn segments(&mut self, log: &OneLog) -> Result<Exit> {
+        let mut exit = Exit::Done;
+        for input in &log.segments {
+            exit = exit.and(self.file(input)?);
+        }
+        Ok(exit)
     }
 
     /// Shows one file.
     fn file(&mut self, input: &Input) -> Result<Exit> {
         let shown = match input.kind {
-            FileKind::Log => self.log(input),
-            FileKind::Index => self.index::<OffsetIndexEntry>(input),
-            FileKind::TimeIndex => self.index::<TimeIndexEntry>(input),
+            Kind::Log | Kind::KraftSnapshot => self.log(input),
+            Kind::Index => self.index::<OffsetIndexEntry>(input),
+            Kind::TimeIndex => self.index::<TimeIndexEntry>(input),
+            kind => Err(Failure::usage(format!(
+                "{}: a {} is not shown by this version",
+                input.name,
+                kind.name()
+            ))),
         };
         match shown {
             Ok(()) => Ok(Exit::Done),
@@ -74,7 +123,7 @@ impl<'a> Dump<'a> {
         }
     }
 
-    fn unreadable(&mut self, failure: &crate::exit::Failure) -> Result<Exit> {
+    fn unreadable(&mut self, failure: &Failure) -> Result<Exit> {
         self.out.flush()?;
         complain("error", &failure.message);
         Ok(failure.exit)
@@ -84,13 +133,13 @@ impl<'a> Dump<'a> {
     fn begin_file(&mut self, input: &Input, base_offset: i64, size_bytes: u64) -> Result<()> {
         self.totals.files += 1;
         self.totals.bytes += size_bytes;
-        if !self.args.json {
+        if !self.global.is_json() {
             return Ok(());
         }
         let mut line = Object::line("file", self.out.line());
         line.text("schema", json::SCHEMA);
         line.text("path", &input.name);
-        line.text("kind", input.kind_name());
+        line.text("kind", input.kind.name());
         let (topic, partition) = input.partition.as_ref().map(|(t, p)| (t.as_str(), *p)).unzip();
         line.maybe_text("topic", topic);
         line.maybe_number("partition", partition);
@@ -107,7 +156,7 @@ impl<'a> Dump<'a> {
             Severity::Warning => self.totals.warnings += 1,
             Severity::Info => {}
         }
-        if self.args.json {
+        if self.global.is_json() {
             finding.write_json(&input.name, self.out.line());
         }
         // What precedes it on the way to the user comes first.
@@ -117,7 +166,7 @@ impl<'a> Dump<'a> {
     }
 
     fn finish(&mut self) -> Result<()> {
-        if self.args.json {
+        if self.global.is_json() {
             let totals = &self.totals;
             let mut line = Object::line("summary", self.out.line());
             line.text("schema", json::SCHEMA);

@@ -6,19 +6,17 @@ use strandline::{Damage, LogFile, Piece};
 
 use super::Dump;
 use super::finding::Finding;
-use super::input::Input;
 use super::table::{Row, Survey, Table};
 use crate::exit::Result;
 use crate::output::json::{self, Origin};
-
-/// No batch's records may be more: it could not have been made by a client of Kafka.
-const MOST_INFLATED: usize = i32::MAX as usize;
+use crate::paths::Input;
 
 /// A `.log` that is being shown.
 struct Shown<'a> {
     input: &'a Input,
     decompressor: Decompressor,
     inflated: Vec<u8>,
+    max_inflated: usize,
     /// For people, unless records are shown.
     table: Option<Table>,
 }
@@ -26,15 +24,20 @@ struct Shown<'a> {
 impl Dump<'_> {
     /// Shows a `.log`.
     pub(super) fn log(&mut self, input: &Input) -> Result<()> {
-        let log = LogFile::open_at(&input.path, input.base_offset)?;
+        let log = LogFile::open_at(&input.path, input.base()?)?;
         self.begin_file(input, log.base_offset(), log.size_bytes())?;
-        let table = if self.args.json || self.args.records {
+        let table = if self.global.is_json() || self.args.records {
             None
         } else {
             Some(self.begin_table(input, &log)?)
         };
-        let mut shown =
-            Shown { input, decompressor: Decompressor::new(), inflated: Vec::new(), table };
+        let mut shown = Shown {
+            input,
+            decompressor: Decompressor::new(),
+            inflated: Vec::new(),
+            max_inflated: self.global.max_inflated(),
+            table,
+        };
         let mut pieces = log.pieces();
         while let Some(piece) = pieces.next_piece()? {
             let (position, len) = (piece.position, piece.size_bytes);
@@ -58,7 +61,7 @@ impl Dump<'_> {
                 _ => {}
             }
         }
-        let table = Table::new(&survey, self.out.style, self.out.width);
+        let table = Table::new(&survey, self.out.style, self.out.width, self.global.times());
         self.out.row(survey.heading(&input.name, log.size_bytes(), self.out.style))?;
         table.columns(self.out.line());
         Ok(table)
@@ -118,12 +121,12 @@ impl Dump<'_> {
                     Ok(control) => control,
                     Err(cause) => return Ok((read, Some(cause))),
                 };
-                if self.args.json {
+                if self.global.is_json() {
                     json::control_line(header, &record, control, out);
                 } else {
                     self.rows.control(header, &record, control, out);
                 }
-            } else if self.args.json {
+            } else if self.global.is_json() {
                 json::record_line(&record, Origin::Batch(position), out);
             } else {
                 self.rows.record(&record, out);
@@ -157,7 +160,7 @@ impl Shown<'_> {
         &'b mut self,
         batch: &'b RecordBatch<'_>,
     ) -> std::result::Result<Records<'b>, RecordError> {
-        batch.records(&mut self.decompressor, MOST_INFLATED, &mut self.inflated)
+        batch.records(&mut self.decompressor, self.max_inflated, &mut self.inflated)
     }
 
     /// What a control batch says, if that can be read.

@@ -1,0 +1,95 @@
+//! Going over a `.log` by the headers of its batches alone: a few bytes of each are read, and
+//! nothing is checked that those bytes do not tell.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use strandline::record::{BatchError, BatchHeader};
+
+use super::{open, read_at};
+
+/// Bytes of a batch's header.
+const HEADER_LEN: usize = 61;
+/// Where batches are smaller than this, many are brought by one read.
+const SMALL_BATCH: usize = 4 << 10;
+/// So much is brought then.
+const PIECE: usize = 64 << 10;
+
+/// A walk over headers.
+pub(crate) struct Headers {
+    file: File,
+    len: u64,
+    at: u64,
+    held: Vec<u8>,
+    held_from: u64,
+    /// What the next read brings.
+    piece: usize,
+}
+
+/// What is found at a position.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Found {
+    /// A batch that lies whole within the file.
+    Batch(u64, BatchHeader),
+    /// No header, or one that claims more than there is. Nothing is read behind it.
+    Fault(BatchError),
+}
+
+impl Headers {
+    /// Over the file as long as it is now.
+    pub(crate) fn open(path: &Path) -> io::Result<Headers> {
+        let file = open(path)?;
+        let len = file.metadata()?.len();
+        Ok(Headers { file, len, at: 0, held: Vec::new(), held_from: 0, piece: PIECE })
+    }
+
+    /// The file's length when it was opened.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Where the next header is sought.
+    pub(crate) fn position(&self) -> u64 {
+        self.at
+    }
+
+    /// Goes on from there, with reads of that many bytes to begin with.
+    pub(crate) fn seek(&mut self, position: u64, piece: usize) {
+        (self.at, self.piece) = (position, piece.max(HEADER_LEN));
+    }
+
+    /// The next header; `None` at the end.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Found>> {
+        if self.at >= self.len {
+            return Ok(None);
+        }
+        let (at, left) = (self.at, self.len - self.at);
+        let bytes = self.held_at(at, HEADER_LEN.min(left as usize))?;
+        let header = match BatchHeader::decode(bytes) {
+            Ok(header) => header,
+            Err(fault) => return Ok(Some(Found::Fault(fault))),
+        };
+        let need = header.size_bytes();
+        if need as u64 > left {
+            let fault = BatchError::Incomplete { have: left as usize, need };
+            return Ok(Some(Found::Fault(fault)));
+        }
+        self.at += need as u64;
+        self.piece = if need < SMALL_BATCH { PIECE } else { HEADER_LEN };
+        Ok(Some(Found::Batch(at, header)))
+    }
+
+    fn held_at(&mut self, position: u64, len: usize) -> io::Result<&[u8]> {
+        let end = self.held_from + self.held.len() as u64;
+        if position < self.held_from || position + len as u64 > end {
+            let want = self.piece.max(len).min((self.len - position) as usize);
+            self.held.resize(want, 0);
+            let read = read_at(&self.file, &mut self.held, position)?;
+            self.held.truncate(read);
+            self.held_from = position;
+        }
+        let from = (position - self.held_from) as usize;
+        Ok(&self.held[from..(from + len).min(self.held.len())])
+    }
+}
