@@ -132,7 +132,8 @@ pub enum Error {
         /// The process that holds it, if it left its number.
         pid: Option<u32>,
     },
-    /// Kafka wrote this directory; it is opened for writing only by an explicit adopt.
+    /// Kafka wrote this directory; it is opened for writing only by an explicit adopt
+    /// ([`StoreOptions::adopt`](crate::StoreOptions::adopt)).
     NeedsAdopt(PathBuf),
     /// Records are missing that were there once; appending waits until that is accepted.
     GapNotAccepted {
@@ -297,7 +298,7 @@ impl fmt::Display for Error {
                 }
             }
             Error::NeedsAdopt(path) => {
-                write!(f, "{} was written by Kafka: open it read-only", path.display())
+                write!(f, "{} was written by Kafka: open it read-only, or adopt it", path.display())
             }
             Error::GapNotAccepted { from, to } => {
                 write!(f, "records {from} to {} are gone; appends wait for accept_gaps", to - 1)

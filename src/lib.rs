@@ -33,7 +33,7 @@
 //!
 //! Topic settings ([`LogConfig`]) have Kafka's names and meaning, and its defaults but for
 //! retention, which is off until it is asked for. A directory that Kafka wrote can be opened
-//! read-only.
+//! read-only, or adopted ([`StoreOptions::adopt`]).
 
 // The floors, lowest first; each uses its own and those below it, never one above.
 mod clock; //            the only source of "now"

@@ -3,6 +3,8 @@
 //!
 //! `tests/data/README.md` says where it all comes from.
 
+#[path = "kafka/adopting.rs"]
+mod adopting;
 #[path = "kafka/engine.rs"]
 mod engine;
 #[path = "kafka/files.rs"]

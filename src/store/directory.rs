@@ -17,7 +17,7 @@ use super::{CLEAN_SHUTDOWN, LOCK, META_PROPERTIES, OWNER, TOPICS, clean_shutdown
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Kind, Lock};
-use crate::log::{fill_directory, partition_metadata};
+use crate::log::{MANIFEST, WATERMARK, fill_directory, partition_metadata};
 use crate::planted::{self, Bug};
 use crate::record::Timestamp;
 
@@ -55,6 +55,8 @@ struct Owned {
 struct Doomed {
     name: String,
     due: Timestamp,
+    /// It was there when the store was opened: Kafka may have left it, and then it stays.
+    found: bool,
 }
 
 impl Directory {
@@ -63,7 +65,7 @@ impl Directory {
         let catalog = Catalog::of(&mut found, &root, lock.is_none());
         let owner = owner_of(&root, &found);
         let due = clock.now_ms().saturating_add(DELETE_DELAY_MS);
-        let doomed = found.deleted.into_iter().map(|name| Doomed { name, due });
+        let doomed = found.deleted.into_iter().map(|name| Doomed { name, due, found: true });
         Directory {
             root,
             read_only: lock.is_none(),
@@ -284,7 +286,11 @@ impl Directory {
             renamed.map_err(|error| self.io("rename", &unfinished, error))
         });
         if renamed.is_err() {
-            locked(&self.doomed).push(Doomed { name: unfinished, due: Timestamp::MIN });
+            locked(&self.doomed).push(Doomed {
+                name: unfinished,
+                due: Timestamp::MIN,
+                found: false,
+            });
         }
         renamed
     }
@@ -304,7 +310,7 @@ impl Directory {
             let to = names::deleted_dir(topic, number, self.root.random_bits());
             let renamed = self.root.rename(&name, &to);
             renamed.map_err(|error| self.io("rename", &name, error))?;
-            locked(&self.doomed).push(Doomed { name: to, due });
+            locked(&self.doomed).push(Doomed { name: to, due, found: false });
         }
         self.sync()
     }
@@ -325,13 +331,20 @@ impl Directory {
         *locked(&self.doomed) = later;
         let mut first_error = None;
         for one in due {
-            if let Err(error) = remove_whole(&self.root, &one.name, 0) {
+            if let Err(error) = self.remove_doomed(&one) {
                 let path = self.root.path().join(&one.name);
                 first_error.get_or_insert(Error::io("remove", path, error));
                 locked(&self.doomed).push(one);
             }
         }
         first_error.map_or(Ok(()), Err)
+    }
+
+    fn remove_doomed(&self, one: &Doomed) -> std::io::Result<()> {
+        if one.found && is_kafkas(&self.root.child(&one.name))? {
+            return Ok(());
+        }
+        remove_whole(&self.root, &one.name, 0)
     }
 
     fn sync(&self) -> Result<()> {
@@ -345,6 +358,18 @@ impl Directory {
 
 /// Directories in one that waits to be removed, deeper than anybody makes them.
 const MOST_DEPTH: usize = 8;
+
+/// Whether a partition's directory holds records, and nothing of ours: whoever deleted it, it was
+/// not this store.
+fn is_kafkas(dir: &Dir) -> std::io::Result<bool> {
+    let entries = match dir.list() {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        listed => listed?,
+    };
+    let has = |wanted: &dyn Fn(&str) -> bool| entries.iter().any(|entry| wanted(&entry.name));
+    Ok(has(&|name| name.strip_suffix(".log").is_some())
+        && !has(&|name| name == WATERMARK || name == MANIFEST))
+}
 
 /// Removes a directory with all that is in it; that it is gone already is fine.
 fn remove_whole(parent: &Dir, name: &str, depth: usize) -> std::io::Result<()> {

@@ -32,6 +32,7 @@ use crate::segment::IndexCache;
 pub struct StoreOptions {
     create: bool,
     read_only: bool,
+    adopt: bool,
     clock: Clock,
     housekeeping: bool,
     max_open_files: usize,
@@ -45,6 +46,7 @@ impl Default for StoreOptions {
         StoreOptions {
             create: true,
             read_only: false,
+            adopt: false,
             clock: Clock::wall(),
             housekeeping: true,
             max_open_files: 512,
@@ -72,6 +74,21 @@ impl StoreOptions {
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
+        self
+    }
+
+    /// Opens for writing also a directory that only Kafka wrote: from then on it is a store, and
+    /// Kafka can still take it back when the store is closed ([`Store::close`]).
+    ///
+    /// Nothing of Kafka's is lost: its records keep their bytes, its marker, checkpoints, topic ids
+    /// and broker epoch are respected and given back, and what waits to be deleted, is stray or is
+    /// moved to another disk stays as it is. The broker must have been stopped; after a kill, what
+    /// is torn is found as after a crash of our own.
+    ///
+    /// Default: no; then such a directory is [`Error::NeedsAdopt`].
+    #[must_use]
+    pub fn adopt(mut self, adopt: bool) -> Self {
+        self.adopt = adopt;
         self
     }
 
@@ -137,7 +154,8 @@ impl StoreOptions {
     /// # Errors
     ///
     /// `NotFound` if it is not there and not to be made; `Locked` if somebody has it open for
-    /// writing; `NeedsAdopt` for a directory that only Kafka wrote, unless it is opened read-only;
+    /// writing, a broker included; `NeedsAdopt` for a directory that only Kafka wrote, unless it is
+    /// opened read-only or adopted;
     /// `Newer` if a later version of strandline wrote it; `Io`, also where the file system has no
     /// locks.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Store> {
@@ -151,12 +169,12 @@ impl StoreOptions {
             None
         } else {
             // Before the lock, which leaves a file behind where there was none.
-            refuse_kafkas(&root, &Found::read(&root)?)?;
+            self.refuse_kafkas(&root, &Found::read(&root)?)?;
             Some(take_lock(&root)?)
         };
         let found = Found::read(&root)?;
         if lock.is_some() {
-            refuse_kafkas(&root, &found)?;
+            self.refuse_kafkas(&root, &found)?;
         }
         self.start(root, lock, found)
     }
@@ -166,6 +184,13 @@ impl StoreOptions {
             return open_root(path);
         }
         Dir::open_or_create(path).map_err(|error| Error::io("open", path, error))
+    }
+
+    fn refuse_kafkas(&self, root: &Dir, found: &Found) -> Result<()> {
+        if found.is_only_kafkas() && !self.adopt {
+            return Err(Error::NeedsAdopt(root.path().to_path_buf()));
+        }
+        Ok(())
     }
 
     fn start(self, root: Dir, lock: Option<Lock>, found: Found) -> Result<Store> {
@@ -198,13 +223,6 @@ fn open_root(path: &Path) -> Result<Dir> {
         ErrorKind::NotFound => Error::NotFound(format!("the store {}", path.display())),
         _ => Error::io("open", path, error),
     })
-}
-
-fn refuse_kafkas(root: &Dir, found: &Found) -> Result<()> {
-    if found.is_only_kafkas() {
-        return Err(Error::NeedsAdopt(root.path().to_path_buf()));
-    }
-    Ok(())
 }
 
 fn take_lock(root: &Dir) -> Result<Lock> {

@@ -3,7 +3,8 @@
 use strandline::{Batch, Durability, Error, Record, Store, TopicOptions};
 
 use crate::help::{
-    append, closed_store, make_kafkas, names, open, open_read_only, place, tree, values,
+    MINUTE, append, by_hand, closed_store, make_kafkas, names, open, open_read_only, place, tree,
+    values,
 };
 
 #[test]
@@ -111,6 +112,32 @@ fn each_thing_that_kafka_makes_is_enough_to_ask_for_an_adoption() {
         let result = Store::open(&path);
         assert!(matches!(result, Err(Error::NeedsAdopt(_))), "{name}: {result:?}");
         assert_eq!(names(&path).len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn an_adopted_store_removes_what_it_deleted_and_nothing_that_kafka_set_aside() {
+    let (_dir, path) = place();
+    closed_store(&path);
+    make_kafkas(&path);
+    let unique = "7d304678b7f04b9493a911561a40f920";
+    let aside = ["delete", "future", "stray"].map(|why| format!("gone-0.{unique}-{why}"));
+    for name in &aside {
+        std::fs::create_dir(path.join(name)).unwrap();
+        std::fs::write(path.join(name).join("00000000000000000000.log"), "records").unwrap();
+    }
+    let (options, clock) = by_hand();
+    let store = options.adopt(true).open(&path).unwrap();
+    append(&store.log("events", 0).unwrap(), "two");
+    store.delete_topic("events").unwrap();
+    let stay = names(&path).into_iter().filter(|name| name.contains(".7d304678"));
+    assert_eq!(stay.count(), 3);
+    store.run_housekeeping(clock.now_ms() + 10 * MINUTE).unwrap();
+    store.close().unwrap();
+    let left: Vec<_> = names(&path).into_iter().filter(|name| name.contains("-0")).collect();
+    assert_eq!(left, aside);
+    for name in &aside {
+        assert_eq!(names(&path.join(name)), ["00000000000000000000.log"]);
     }
 }
 

@@ -58,6 +58,18 @@ impl Directory {
         Ok(Directory(Store::options().open(path)?))
     }
 
+    /// Opens what Kafka wrote for writing, with the clock at `now_ms`.
+    pub(crate) fn adopt(path: &Path, now_ms: i64) -> Result<Self, Failure> {
+        let options = Store::options().adopt(true).housekeeping(false);
+        Ok(Directory(options.clock(Clock::manual(now_ms)).open(path)?))
+    }
+
+    /// Opens what is a store already, with the clock at `now_ms`.
+    pub(crate) fn open_at(path: &Path, now_ms: i64) -> Result<Self, Failure> {
+        let options = Store::options().housekeeping(false);
+        Ok(Directory(options.clock(Clock::manual(now_ms)).open(path)?))
+    }
+
     /// The cluster and the broker that the directory belongs to.
     pub(crate) fn broker(&self) -> Result<(Option<String>, Option<i32>), Failure> {
         let meta = self.0.meta_properties()?.expect("a broker was here");

@@ -16,6 +16,8 @@ pub(crate) enum Purpose {
     Write,
     /// Changing, and making the directory if it is not there.
     Create,
+    /// Changing, be it what only Kafka wrote.
+    Adopt,
 }
 
 /// Opens the log directory.
@@ -30,8 +32,15 @@ pub(crate) fn open(dir: &Path, purpose: Purpose) -> Result<Store> {
     let options = Store::options()
         .create(purpose == Purpose::Create)
         .read_only(purpose == Purpose::Read)
+        .adopt(purpose == Purpose::Adopt)
         .housekeeping(purpose != Purpose::Read);
-    let store = options.open(dir)?;
+    let store = options.open(dir).map_err(|error| match error {
+        Error::NeedsAdopt(_) => {
+            let dir = name_of(dir);
+            Failure::from(error).and(format_args!("to write to it: strandline adopt -d {dir}"))
+        }
+        error => error.into(),
+    })?;
     for warning in store.warnings() {
         complain("warning", escape::one_line(&warning));
     }

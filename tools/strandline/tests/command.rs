@@ -3,6 +3,7 @@
 mod command {
     mod dump;
     mod fuzz;
+    mod kafka;
     mod ls;
     mod run;
     mod store;

@@ -21,6 +21,7 @@
 //! 6. Options of which `--help` should not speak (it has at most 40 lines, a test counts) get
 //!    `hide_short_help = true`; `strandline help VERB` shows them all.
 
+pub(crate) mod adopt;
 pub(crate) mod append;
 pub(crate) mod dump;
 pub(crate) mod fetch;
@@ -52,6 +53,8 @@ pub(crate) enum Verb {
     /// Fetch records of a topic, by offset or by time
     #[command(after_long_help = crate::output::format::HELP)]
     Fetch(fetch::Args),
+    /// Make a store of a log directory that Kafka wrote and no broker runs on
+    Adopt(adopt::Args),
     /// A path in the verb's place.
     #[command(external_subcommand)]
     Path(Vec<OsString>),
@@ -65,6 +68,7 @@ impl Verb {
             Verb::Dump(args) => dump::run(args, global),
             Verb::Tour(args) => tour::run(args, global),
             Verb::Topic(verb) => topic::run(verb, global),
+            Verb::Adopt(args) => adopt::run(args, global),
             Verb::Append(args) => append::run(args, global),
             Verb::Fetch(args) => fetch::run(args, global),
             // The command line was read again with a verb before it.
