@@ -17,7 +17,6 @@ pub(crate) enum Exit {
     #[default]
     Done = 0,
     /// The answer is no: different, not found, not intact.
-    #[allow(dead_code, reason = "the verbs that answer no come with it")]
     No = 1,
     /// A wrong command line, or input that is not what it should be.
     Usage = 2,

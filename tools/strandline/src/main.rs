@@ -9,6 +9,8 @@ mod engine;
 mod exit;
 mod global;
 mod input;
+mod internal;
+mod kafka_mode;
 mod output;
 #[allow(dead_code, reason = "verbs that come use the rest")]
 mod paths;
@@ -25,6 +27,10 @@ use cli::Cli;
 use exit::{Failure, complain};
 
 fn main() -> ExitCode {
+    // Its command line is Kafka's, down to the errors.
+    if let Some(arguments) = kafka_mode::arguments(std::env::args_os()) {
+        return kafka_mode::run(&arguments).into();
+    }
     let Cli { global, verb, .. } = Cli::read(std::env::args_os().collect());
     match verb.run(&global) {
         Ok(exit) => exit.into(),

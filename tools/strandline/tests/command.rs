@@ -3,8 +3,10 @@
 mod command {
     mod dump;
     mod fuzz;
+    mod golden;
     mod kafka;
     mod ls;
+    mod pack;
     mod run;
     mod store;
 }

@@ -38,6 +38,16 @@ impl Out {
         }
     }
 
+    /// Standard output, as if it were no terminal.
+    pub(crate) fn plain() -> Out {
+        Out {
+            gathered: Vec::with_capacity(GATHER_BYTES + (64 << 10)),
+            stdout: std::io::stdout(),
+            width: None,
+            style: Style::PLAIN,
+        }
+    }
+
     /// Where lines are appended, each with its end.
     pub(crate) fn line(&mut self) -> &mut Vec<u8> {
         &mut self.gathered

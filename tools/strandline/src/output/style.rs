@@ -26,6 +26,9 @@ pub(crate) enum Ink {
 }
 
 impl Style {
+    /// No colours.
+    pub(crate) const PLAIN: Style = Style { colours: false };
+
     /// Colours on a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`; everywhere with
     /// `CLICOLOR_FORCE`.
     pub(crate) fn detect(is_terminal: bool, wanted: When) -> Style {

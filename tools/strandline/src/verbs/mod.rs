@@ -25,6 +25,7 @@ pub(crate) mod adopt;
 pub(crate) mod append;
 pub(crate) mod dump;
 pub(crate) mod fetch;
+pub(crate) mod kafka_dump_log;
 pub(crate) mod ls;
 pub(crate) mod topic;
 pub(crate) mod tour;
@@ -55,6 +56,9 @@ pub(crate) enum Verb {
     Fetch(fetch::Args),
     /// Make a store of a log directory that Kafka wrote and no broker runs on
     Adopt(adopt::Args),
+    /// What Kafka's kafka-dump-log.sh prints, byte for byte
+    #[command(after_long_help = kafka_dump_log::HELP, disable_help_flag = true)]
+    KafkaDumpLog(kafka_dump_log::Args),
     /// A path in the verb's place.
     #[command(external_subcommand)]
     Path(Vec<OsString>),
@@ -71,6 +75,7 @@ impl Verb {
             Verb::Adopt(args) => adopt::run(args, global),
             Verb::Append(args) => append::run(args, global),
             Verb::Fetch(args) => fetch::run(args, global),
+            Verb::KafkaDumpLog(args) => Ok(kafka_dump_log::run(args)),
             // The command line was read again with a verb before it.
             Verb::Path(_) => Ok(Exit::Usage),
         }

@@ -30,7 +30,8 @@ impl Ran {
 pub(super) fn strandline(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_strandline"));
     command.args(args).current_dir(fixtures()).stdin(Stdio::null());
-    for name in ["NO_COLOR", "CLICOLOR_FORCE", "TERM", "STRANDLINE_DIR"] {
+    for name in ["NO_COLOR", "CLICOLOR_FORCE", "TERM", "STRANDLINE_DIR", "STRANDLINE_KAFKA_VERSION"]
+    {
         command.env_remove(name);
     }
     command
