@@ -43,15 +43,6 @@ pub enum Error {
         /// Its version.
         version: i64,
     },
-    /// The message format is one that this version does not read (v0, v1).
-    UnsupportedFormat {
-        /// The file.
-        path: PathBuf,
-        /// Where in it.
-        position: u64,
-        /// Its magic.
-        magic: i8,
-    },
     /// No record can be at that offset (Kafka's code 1).
     OffsetOutOfRange {
         /// What was asked for.
@@ -199,14 +190,9 @@ impl Error {
         Error::Io { doing, path: path.as_ref().to_path_buf(), source: Arc::new(source) }
     }
 
-    /// Damage at a place. A later or an unread format is told apart: it is none.
+    /// Damage at a place.
     pub(crate) fn corrupt(path: PathBuf, position: u64, cause: impl Into<Cause>) -> Error {
-        match cause.into() {
-            Cause::Batch(BatchError::Legacy(magic)) => {
-                Error::UnsupportedFormat { path, position, magic }
-            }
-            cause => Error::Corrupt { path, position, offsets: None, cause },
-        }
+        Error::Corrupt { path, position, offsets: None, cause: cause.into() }
     }
 
     /// The number that Kafka's protocol has for it, −1 (unknown server error) if none.
@@ -221,7 +207,7 @@ impl Error {
             Error::InvalidTimestamp(_) => 32,
             Error::Exists(_) => 36,
             Error::Invalid(_) => 42,
-            Error::UnsupportedFormat { .. } | Error::Newer { .. } => 43,
+            Error::Newer { .. } => 43,
             Error::PolicyViolation(_) => 44,
             Error::OutOfOrderSequence { .. } => 45,
             Error::ProducerFenced { .. } => 47,
@@ -259,11 +245,6 @@ impl fmt::Display for Error {
                     path.display()
                 )
             }
-            Error::UnsupportedFormat { path, position, magic } => write!(
-                f,
-                "{}: at byte {position}: message format v{magic} is not read by this version",
-                path.display()
-            ),
             Error::OffsetOutOfRange { wanted, log_start, log_end } => {
                 write!(f, "offset {wanted} is out of range: the log holds {log_start} to {log_end}")
             }

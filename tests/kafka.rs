@@ -71,6 +71,12 @@ mod a_brokers_directory_reads_as_its_clients_read_it {
     fn recovered_by_kafka_3_9_2() {
         reads_as_clients_read_it(&Broker::unpack("3.9.2", "reopened"));
     }
+
+    /// Messages of formats v0 and v1, plain and wrapped in each codec, alone and beside batches.
+    #[test]
+    fn stopped_cleanly_2_8_2() {
+        reads_as_clients_read_it(&Broker::unpack("2.8.2", "clean"));
+    }
 }
 
 /// Each partition that clients read, and that reading changes no file.
@@ -143,21 +149,6 @@ fn packs_unpack_to_what_their_manifests_say() {
     is_as_the_manifest_says(&Broker::unpack("2.8.2", "clean"));
 }
 
-/// The partitions of 2.8.2 that hold nothing but v2.
-const ONLY_V2: [&str; 2] = ["v2-from-old", "compact-upgraded"];
-
-#[test]
-fn v2_partitions_of_a_2_8_2_broker_read_as_its_clients_read_them() {
-    let broker = Broker::unpack("2.8.2", "clean");
-    let directory = Directory::open_read_only(&broker.log_directory(), NOW_MS).unwrap();
-    let mut partitions = truth::partitions(&broker);
-    partitions.retain(|truth| ONLY_V2.contains(&truth.offsets.topic.as_str()));
-    assert_eq!(partitions.len(), ONLY_V2.len());
-    let differences: Vec<_> =
-        partitions.iter().flat_map(|truth| in_partition(&directory, truth)).collect();
-    assert!(differences.is_empty(), "{}", summary(&differences));
-}
-
 #[test]
 fn a_directory_tells_whose_it_is() {
     for (version, cluster) in
@@ -166,23 +157,6 @@ fn a_directory_tells_whose_it_is() {
         let broker = Broker::unpack(version, "clean");
         let directory = Directory::open_read_only(&broker.log_directory(), NOW_MS).unwrap();
         assert_eq!(directory.broker().unwrap(), (Some(cluster.into()), Some(1)), "{version}");
-    }
-}
-
-#[test]
-fn messages_before_v2_are_refused_and_never_read_as_something_else() {
-    let broker = Broker::unpack("2.8.2", "clean");
-    let directory = Directory::open_read_only(&broker.log_directory(), NOW_MS).unwrap();
-    for truth in truth::partitions(&broker) {
-        let topic = truth.offsets.topic.as_str();
-        if ONLY_V2.contains(&topic) {
-            continue;
-        }
-        let read = directory
-            .partition(topic, truth.offsets.partition)
-            .and_then(|partition| reading::read_all(&partition, 1 << 20, false));
-        let error = read.expect_err(topic);
-        assert!(error.message.contains("format"), "{topic}: {error}");
     }
 }
 

@@ -119,11 +119,33 @@ impl Decompressor {
                 self.gzip.get_or_insert_with(gzip::Decoder::new).decompress(input, &mut out)
             }
             Codec::Snappy => snappy::decompress(input, &mut out),
-            Codec::Lz4 => lz4::decompress(input, &mut out),
+            Codec::Lz4 => lz4::decompress(input, lz4::HeaderChecksum::Checked, &mut out),
             Codec::Zstd => {
                 self.zstd.get_or_insert_with(zstd::Decoder::new).decompress(input, &mut out)
             }
         }
+    }
+}
+
+impl Decompressor {
+    /// As [`decompress`](Self::decompress), for what a message of format v0 wraps: its lz4 frames
+    /// have a wrong header checksum, which is passed over.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn decompress_v0(
+        &mut self,
+        codec: Codec,
+        input: &[u8],
+        limit: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), InflateError> {
+        if codec != Codec::Lz4 {
+            return self.decompress(codec, input, limit, out);
+        }
+        let mut out = Output::new(out, input.len(), limit);
+        lz4::decompress(input, lz4::HeaderChecksum::PassedOver, &mut out)
     }
 }
 

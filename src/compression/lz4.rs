@@ -19,8 +19,8 @@
 //! |       |                 | and so on                 |                                     |
 //! |     4 | size 0: the end | 0                         | what follows is passed over         |
 //!
-//! What follows may be a content checksum, which Kafka does not check either. Kafka's version 0
-//! messages carry a wrong HC, of magic and descriptor; only readers of those may ignore it.
+//! What follows may be a content checksum, which Kafka does not check either. Messages of format v0
+//! carry a wrong HC, of magic and descriptor (`1a`): who reads those passes over it, as Kafka does.
 //! Integers are little-endian. A block that would not become smaller is stored as it is.
 
 use lz4_flex::block::{self, CompressTable, DecompressError};
@@ -107,9 +107,22 @@ struct Frame {
     block_checksums: bool,
 }
 
+/// What a reader makes of the checksum of a frame's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HeaderChecksum {
+    /// It has to hold.
+    Checked,
+    /// It may be anything: the first writers got it wrong.
+    PassedOver,
+}
+
 /// Decompresses a frame, up to its first end mark. Needs nothing that could be used again.
-pub(super) fn decompress(input: &[u8], out: &mut Output<'_>) -> Result<(), InflateError> {
-    let (frame, mut rest) = read_header(input)?;
+pub(super) fn decompress(
+    input: &[u8],
+    header: HeaderChecksum,
+    out: &mut Output<'_>,
+) -> Result<(), InflateError> {
+    let (frame, mut rest) = read_header(input, header)?;
     loop {
         let size = take_u32(&mut rest)?;
         let (stored, size) = (size & STORED != 0, (size & !STORED) as usize);
@@ -132,7 +145,7 @@ pub(super) fn decompress(input: &[u8], out: &mut Output<'_>) -> Result<(), Infla
     }
 }
 
-fn read_header(input: &[u8]) -> Result<(Frame, &[u8]), InflateError> {
+fn read_header(input: &[u8], header: HeaderChecksum) -> Result<(Frame, &[u8]), InflateError> {
     let (magic, described) = input.split_first_chunk().ok_or(CUT_SHORT)?;
     if magic != &MAGIC {
         return Err(malformed("it does not begin like an lz4 frame"));
@@ -156,7 +169,7 @@ fn read_header(input: &[u8]) -> Result<(Frame, &[u8]), InflateError> {
     let described_len = if flg & CONTENT_SIZE == 0 { 2 } else { 2 + 8 };
     let (descriptor, rest) = described.split_at_checked(described_len).ok_or(CUT_SHORT)?;
     let (&header_checksum, rest) = rest.split_first().ok_or(CUT_SHORT)?;
-    if header_checksum != checksum_of_header(descriptor) {
+    if header == HeaderChecksum::Checked && header_checksum != checksum_of_header(descriptor) {
         return Err(malformed("the header's checksum does not hold"));
     }
     Ok((Frame { most_bytes, block_checksums: flg & BLOCK_CHECKSUM != 0 }, rest))
@@ -216,7 +229,8 @@ mod tests {
 
     fn read_within(input: &[u8], limit: usize) -> Result<Vec<u8>, InflateError> {
         let mut bytes = Vec::new();
-        decompress(input, &mut Output::new(&mut bytes, input.len(), limit)).map(|()| bytes)
+        let mut out = Output::new(&mut bytes, input.len(), limit);
+        decompress(input, HeaderChecksum::Checked, &mut out).map(|()| bytes)
     }
 
     fn read(input: &[u8]) -> Result<Vec<u8>, InflateError> {
@@ -312,6 +326,20 @@ mod tests {
         }
         let legacy = [0x02, 0x21, 0x4c, 0x18, 0x60, 0x40, 0x82, 0, 0, 0, 0];
         assert_eq!(read(&legacy), Err(malformed("it does not begin like an lz4 frame")));
+    }
+
+    #[test]
+    fn the_wrong_checksum_of_the_first_writers_is_passed_over_where_it_is_asked_for_alone() {
+        // Of the frame's magic and descriptor, as messages of format v0 have it.
+        let historic = (XxHash32::oneshot(0, &HEADER[..6]) >> 8) as u8;
+        assert_eq!(historic, 0x1a);
+        let mut frame = written(b"abc");
+        frame[6] = historic;
+        assert_eq!(read(&frame), Err(malformed("the header's checksum does not hold")));
+        let mut bytes = Vec::new();
+        let mut out = Output::new(&mut bytes, frame.len(), 3);
+        decompress(&frame, HeaderChecksum::PassedOver, &mut out).unwrap();
+        assert_eq!(bytes, b"abc");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::OnceLock;
 
-use crate::compression::{Codec, Decompressor};
+use crate::compression::Decompressor;
 use crate::error::{Error, Result};
 use crate::index::AbortedTxn;
 use crate::record::{FetchedRecord, Offset, ProducerId, RecordBatch, RecordError, Records};
@@ -184,21 +184,18 @@ impl<'a> FetchedRecords<'a> {
         batch: &RecordBatch<'a>,
         slot: usize,
     ) -> std::result::Result<Records<'a>, RecordError> {
-        let codec = batch.codec()?;
-        if codec == Codec::None || batch.header().record_count() == 0 {
-            return Records::new(batch.header(), batch.payload());
+        if batch.header().attributes().codec_id() == 0 {
+            return batch.records_in(&[]);
         }
         let limit = self.fetched.max_inflated_bytes;
         // A place was made for each compressed batch by the fetch.
         let place = self.fetched.inflated.get(slot).ok_or(RecordError::InvalidStructure)?;
         if place.get().is_none() {
             let mut inflated = Vec::new();
-            with_decompressor(|with| {
-                with.decompress(codec, batch.payload(), limit, &mut inflated)
-            })?;
+            with_decompressor(|with| batch.inflate(with, limit, &mut inflated))?;
             place.get_or_init(|| inflated);
         }
-        Records::new(batch.header(), place.get().map_or(&[], Vec::as_slice))
+        batch.records_in(place.get().map_or(&[], Vec::as_slice))
     }
 
     fn error(&self, at: u64, batch: &RecordBatch<'_>, cause: RecordError) -> Error {

@@ -212,7 +212,8 @@ impl Log {
 
     /// Appends batches that carry their offsets and leader epochs already, byte for byte: what a
     /// replica or a copy does. Offsets may be left out, but not given twice; a batch that is cut
-    /// short at the end is ignored.
+    /// short at the end is ignored. A message of format v0 or v1 is a `CorruptBatch`: they are read,
+    /// and never written.
     ///
     /// # Errors
     ///

@@ -13,9 +13,9 @@ use crate::error::{Cause, Error, Result};
 use crate::fs::File;
 use crate::index::AbortedTxn;
 use crate::planted::{self, Bug};
-use crate::record::{BatchError, BatchHeader, HEADER_LEN, LeaderEpoch, Offset, RecordBatch};
+use crate::record::{BatchHeader, LeaderEpoch, Offset, RecordBatch};
 use crate::segment::names::Part;
-use crate::segment::{Builder, Facts, Segment, Stop, resume_behind, walk};
+use crate::segment::{Builder, Facts, Segment, Stop, header_in, resume_behind, walk};
 
 /// What a scan goes by, and what it gathers, over one segment after the other.
 pub(super) struct Scanner<'a> {
@@ -110,10 +110,6 @@ impl Scanner<'_> {
                 // Nothing of it is kept, as if it were zeros.
                 return Ok(finished(builder, aborted, damage, (walked.position, Stop::Zeros)));
             }
-            if let Cause::Batch(BatchError::Legacy(magic)) = cause {
-                let (path, position) = (segment.path(Part::Log), walked.position);
-                return Err(Error::UnsupportedFormat { path, position, magic });
-            }
             if walked.position >= point {
                 let vouched = self.vouched_end(&file, walked.position, len);
                 let vouched = vouched.map_err(|e| Error::io("read", segment.path(Part::Log), e))?;
@@ -193,9 +189,7 @@ impl Scanner<'_> {
         if header.base_offset() <= self.expected || behind >= point {
             return None;
         }
-        let mut bytes = [0; HEADER_LEN];
-        file.read_exact_at(&mut bytes, behind).ok()?;
-        let is_misplaced = if let Ok(next) = BatchHeader::decode(&bytes) {
+        let is_misplaced = if let Ok(next) = header_in(file, behind, point).ok()? {
             next.base_offset() < header.next_offset()
         } else {
             // Damage follows: those behind it tell whether this is where it belongs.
@@ -216,6 +210,11 @@ impl Scanner<'_> {
     fn above(&self, header: &BatchHeader) -> Option<Cause> {
         if self.gaps {
             return self.below(header);
+        }
+        if header.is_legacy() {
+            return Some(Cause::Mismatch(
+                "it is of an old format, and none of them is written here",
+            ));
         }
         if header.base_offset() != self.expected && !planted::on(Bug::ContinuityNotChecked) {
             return Some(Cause::Mismatch("its base offset is not the one that comes next"));

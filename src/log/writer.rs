@@ -14,7 +14,8 @@ use crate::error::{Error, Result};
 use crate::index::AbortedTxn;
 use crate::planted::{self, Bug};
 use crate::record::{
-    BatchHeader, Batches, ControlRecord, LeaderEpoch, Offset, RecordBatch, Timestamp, place,
+    BatchError, BatchHeader, Batches, ControlRecord, LeaderEpoch, Offset, RecordBatch, Timestamp,
+    place,
 };
 use crate::segment::names::{self, Part};
 use crate::segment::{Active, AppendFailure, Incoming, Segment};
@@ -343,10 +344,14 @@ fn control_in(header: &BatchHeader, batch: &[u8]) -> Option<ControlRecord> {
 }
 
 /// The headers of the batches that come to be imported, each checked; one that is cut short at the
-/// end is ignored.
+/// end is ignored. Messages of an old format are refused.
 pub(super) fn headers_of(bytes: &[u8]) -> Result<Vec<BatchHeader>> {
     let header = |batch: std::result::Result<RecordBatch<'_>, _>| {
-        batch.map(|batch| *batch.header()).map_err(Error::CorruptBatch)
+        let header = *batch.map_err(Error::CorruptBatch)?.header();
+        if header.is_legacy() {
+            return Err(Error::CorruptBatch(BatchError::Legacy(header.magic())));
+        }
+        Ok(header)
     };
     Batches::new(bytes).map(header).collect()
 }

@@ -101,6 +101,11 @@ impl Attributes {
         Attributes(self.0 & (CODEC | LOG_APPEND_TIME | TRANSACTIONAL | CONTROL | DELETE_HORIZON))
     }
 
+    /// Only the bits that messages of an old format have: the rest means nothing there.
+    pub(super) fn known_in_old_format(self, magic: i8) -> Self {
+        Attributes(self.0 & if magic == 0 { CODEC } else { CODEC | LOG_APPEND_TIME })
+    }
+
     fn with(self, mask: i16, on: bool) -> Self {
         Attributes(if on { self.0 | mask } else { self.0 & !mask })
     }

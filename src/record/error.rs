@@ -20,7 +20,8 @@ pub enum BatchError {
     Zeros,
     /// The length field is smaller than any batch.
     LengthTooSmall(i32),
-    /// A message of format v0 or v1, which is not read yet.
+    /// A message of format v0 or v1 where only a record batch can be: those are read, and never
+    /// written.
     Legacy(i8),
     /// A magic that no version of the format has: newer, or damage.
     UnknownMagic(i8),
@@ -48,10 +49,10 @@ impl fmt::Display for BatchError {
             }
             BatchError::Zeros => f.write_str("zeros where a batch should be"),
             BatchError::LengthTooSmall(length) => {
-                write!(f, "batch claims length {length}, the minimum is 49")
+                write!(f, "batch claims length {length}, fewer bytes than any has")
             }
             BatchError::Legacy(magic) => {
-                write!(f, "message format v{magic} is not read by this version")
+                write!(f, "a message of format v{magic} cannot be written")
             }
             BatchError::UnknownMagic(magic) => write!(f, "unknown magic {magic}"),
             BatchError::ImpossibleOffsets { base, delta } => {
@@ -88,6 +89,19 @@ pub enum RecordError {
     DeltaOutOfRange,
     /// A control record whose key or value is not what its version demands.
     MalformedControl,
+    /// A wrapper of format v0 or v1 holds something that is no message.
+    Inner(BatchError),
+    /// A wrapper of format v0 or v1 holds no message.
+    EmptyWrapper,
+    /// A wrapper of format v0 or v1 holds another.
+    NestedWrapper,
+    /// The offset of a wrapper of format v1 is less than what its messages count up to.
+    WrapperOffset {
+        /// The wrapper's offset.
+        wrapper: i64,
+        /// The number of its last message.
+        last: i64,
+    },
 }
 
 impl fmt::Display for RecordError {
@@ -108,6 +122,12 @@ impl fmt::Display for RecordError {
             }
             RecordError::DeltaOutOfRange => f.write_str("a record's delta is out of range"),
             RecordError::MalformedControl => f.write_str("malformed control record"),
+            RecordError::Inner(error) => write!(f, "in a wrapper: {error}"),
+            RecordError::EmptyWrapper => f.write_str("a wrapper without messages"),
+            RecordError::NestedWrapper => f.write_str("a wrapper within a wrapper"),
+            RecordError::WrapperOffset { wrapper, last } => {
+                write!(f, "a wrapper with offset {wrapper} whose messages count up to {last}")
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The header of a record batch: where its 61 bytes lie, and nowhere else.
 
-use super::{Attributes, BatchError, LeaderEpoch, Offset, ProducerEpoch, ProducerId};
+use super::ProducerId;
+use super::{Attributes, BatchError, LeaderEpoch, LegacyMessage, Offset, ProducerEpoch};
 use super::{Sequence, Timestamp, TimestampType};
 use crate::wire::{Field, crc32c};
 
@@ -18,11 +19,6 @@ const PRODUCER_EPOCH: Field<i16> = PRODUCER_ID.then();
 const BASE_SEQUENCE: Field<i32> = PRODUCER_EPOCH.then();
 const RECORD_COUNT: Field<i32> = BASE_SEQUENCE.then();
 
-/// In formats v0 and v1, where the epoch is now.
-const OLD_CRC: Field<u32> = LENGTH.then();
-/// What that covers begins here, with the magic.
-const OLD_BODY: usize = OLD_CRC.end();
-
 /// Bytes of the header; the records follow.
 pub(crate) const HEADER_LEN: usize = RECORD_COUNT.end();
 /// Bytes that tell any batch's size and magic, whatever its format.
@@ -31,17 +27,16 @@ pub(crate) const PREFIX_LEN: usize = MAGIC.end();
 const LENGTH_EXCLUDES: usize = LENGTH.end();
 /// The smallest length that a batch can claim.
 const LEAST_LENGTH: i32 = (HEADER_LEN - LENGTH_EXCLUDES) as i32;
-/// The only magic that is read and written.
+/// The magic of record batches: the only one that is written.
 const MAGIC_V2: i8 = 2;
 
 const _: () = assert!(CRC.start() == 17 && ATTRIBUTES.start() == 21 && HEADER_LEN == 61);
-const _: () =
-    assert!(OLD_BODY == 16 && PREFIX_LEN == 17 && LENGTH_EXCLUDES == 12 && LEAST_LENGTH == 49);
+const _: () = assert!(PREFIX_LEN == 17 && LENGTH_EXCLUDES == 12 && LEAST_LENGTH == 49);
 
 /// What the first 17 bytes of any batch say: enough to step over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prefix {
-    /// Base offset (v2) or last offset (v0, v1).
+    /// Base offset.
     pub(crate) offset: Offset,
     /// Bytes of the whole batch.
     pub(crate) size: usize,
@@ -70,25 +65,6 @@ impl Prefix {
     }
 }
 
-/// Bytes that a message of format v0 or v1 would have that begins like these, at least 17.
-pub(crate) fn old_message_len(bytes: &[u8]) -> usize {
-    LENGTH_EXCLUDES + usize::try_from(LENGTH.get(bytes)).unwrap_or(0)
-}
-
-/// The checksum of such a message, and where begins what it covers.
-pub(crate) fn old_message_covered(head: &[u8]) -> (u32, usize) {
-    (OLD_CRC.get(head), OLD_BODY)
-}
-
-/// Whether `bytes` are such a message, whole: its own checksum, at byte 12, is that of everything
-/// behind it. Zeros or rot in a batch's header can make it look like one.
-pub(crate) fn is_old_message(bytes: &[u8]) -> bool {
-    let Some((head, body)) = bytes.split_at_checked(OLD_BODY) else { return false };
-    let mut crc = flate2::Crc::new();
-    crc.update(body);
-    !body.is_empty() && OLD_CRC.get(head) == crc.sum()
-}
-
 /// The header of a record batch. On disk, 61 big-endian bytes:
 ///
 /// | at | bytes | field |
@@ -106,11 +82,17 @@ pub(crate) fn is_old_message(bytes: &[u8]) -> bool {
 /// | 51 |     2 | producer epoch, −1 none |
 /// | 53 |     4 | base sequence, −1 none |
 /// | 57 |     4 | record count |
+///
+/// A message of format v0 or v1 ([`LegacyMessage`]) is told as if it were a batch of one record: no
+/// leader epoch, no producer, base and last offset its own, base and max timestamp its own, and of
+/// the attributes those that it has. A wrapper's header knows its last offset only, and says that it
+/// is a batch of that one: its records begin earlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchHeader {
     base_offset: Offset,
     length: i32,
     leader_epoch: i32,
+    magic: i8,
     crc: u32,
     attributes: Attributes,
     last_offset_delta: i32,
@@ -126,11 +108,13 @@ impl BatchHeader {
     /// Bytes of the header that the CRC covers.
     pub(crate) const COVERED_HEADER_LEN: usize = HEADER_LEN - ATTRIBUTES.start();
 
-    /// Reads a header and checks all of it that can be checked without the rest of the batch.
+    /// Reads the header of a record batch, v2, and checks all of it that can be checked without the
+    /// rest of the batch.
     ///
     /// # Errors
     ///
-    /// Any [`BatchError`] but `Crc`; `Incomplete` only for a header that is cut short.
+    /// Any [`BatchError`] but `Crc`; `Incomplete` only for a header that is cut short; `Legacy` for
+    /// a message of an old format, whose header nothing but its checksum tells from a damaged one.
     pub fn decode(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
         Prefix::decode(bytes)?;
         if bytes.len() < HEADER_LEN {
@@ -140,6 +124,7 @@ impl BatchHeader {
             base_offset: BASE_OFFSET.get(bytes),
             length: LENGTH.get(bytes),
             leader_epoch: LEADER_EPOCH.get(bytes),
+            magic: MAGIC_V2,
             crc: CRC.get(bytes),
             attributes: Attributes(ATTRIBUTES.get(bytes)),
             last_offset_delta: LAST_OFFSET_DELTA.get(bytes),
@@ -156,6 +141,26 @@ impl BatchHeader {
             return Err(BatchError::ImpossibleOffsets { base, delta });
         }
         Ok(header)
+    }
+
+    /// What a message of an old format says, as the header of a batch.
+    pub(super) fn of_message(message: &LegacyMessage<'_>) -> BatchHeader {
+        let timestamp = message.timestamp().unwrap_or(-1);
+        BatchHeader {
+            base_offset: message.offset(),
+            length: (message.size_bytes() - LENGTH_EXCLUDES) as i32,
+            leader_epoch: -1,
+            magic: message.magic(),
+            crc: message.crc(),
+            attributes: message.attributes(),
+            last_offset_delta: 0,
+            base_timestamp: timestamp,
+            max_timestamp: timestamp,
+            producer_id: -1,
+            producer_epoch: -1,
+            base_sequence: -1,
+            record_count: 1,
+        }
     }
 
     /// The checksum of the batch whose header these bytes are, and where begins what it covers.
@@ -214,6 +219,16 @@ impl BatchHeader {
         LeaderEpoch::from_wire(self.leader_epoch)
     }
 
+    /// The format: 2, or 0 or 1 for a message from before there were batches.
+    pub fn magic(&self) -> i8 {
+        self.magic
+    }
+
+    /// Whether it is a message of format v0 or v1.
+    pub fn is_legacy(&self) -> bool {
+        self.magic != MAGIC_V2
+    }
+
     /// The checksum that the batch carries.
     pub fn crc(&self) -> u32 {
         self.crc
@@ -261,7 +276,7 @@ impl BatchHeader {
     }
 
     /// How many records the batch says that it holds. Compaction may leave 0; damage may leave a
-    /// negative number.
+    /// negative number. A message of format v0 or v1 says 1; so does a wrapper, which does not know.
     pub fn record_count(&self) -> i32 {
         self.record_count
     }
@@ -289,6 +304,7 @@ impl NewHeader {
             base_offset: 0,
             length: 0,
             leader_epoch: -1,
+            magic: MAGIC_V2,
             crc: 0,
             attributes: self.attributes,
             last_offset_delta: self.last_offset_delta,

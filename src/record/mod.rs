@@ -1,7 +1,8 @@
 //! Records and record batches, as words and as bytes. No I/O, no clock.
 //!
 //! What is written: [`Record`]s gathered in a [`Batch`]. What is read: a [`RecordBatch`], borrowed
-//! and checked, whose records ([`FetchedRecord`]) borrow from it too.
+//! and checked, whose records ([`FetchedRecord`]) borrow from it too. What Kafka wrote before there
+//! were batches, a [`LegacyMessage`], is read as a batch of its own.
 
 mod attributes;
 mod batch;
@@ -11,6 +12,10 @@ mod control;
 mod error;
 mod header;
 mod ids;
+mod legacy;
+mod legacy_messages;
+#[cfg(test)]
+mod legacy_tests;
 mod read;
 #[expect(clippy::module_inception, reason = "it holds a record, as the others hold theirs")]
 mod record;
@@ -26,10 +31,10 @@ pub use error::{BatchError, RecordError};
 pub use header::BatchHeader;
 #[cfg(test)]
 pub(crate) use header::NewHeader;
-pub(crate) use header::{
-    HEADER_LEN, Prefix, Stamp, check_crc, is_old_message, old_message_covered, old_message_len,
-    place, stamp,
-};
+pub(crate) use header::{HEADER_LEN, Prefix, Stamp, check_crc, place, stamp};
 pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
+pub use legacy::LegacyMessage;
+pub(crate) use legacy::{LEAST_MESSAGE_LEN, message_beginning, message_covered};
+pub use legacy_messages::LegacyMessages;
 pub use read::{FetchedRecord, Header, Headers, Records};
 pub use record::Record;

@@ -1,6 +1,7 @@
 //! The records of a batch, read where they lie: nothing is allocated for one.
 
-use super::{BatchHeader, LeaderEpoch, Offset, RecordError, Sequence, Timestamp, TimestampType};
+use super::{BatchError, BatchHeader, LeaderEpoch, LegacyMessage, LegacyMessages, Offset};
+use super::{RecordError, Sequence, Timestamp, TimestampType};
 use crate::wire::{Cursor, CursorError, varint};
 
 /// A record that was read, borrowed from its batch.
@@ -19,6 +20,22 @@ pub struct FetchedRecord<'a> {
 }
 
 impl<'a> FetchedRecord<'a> {
+    /// A message of format v0 or v1, as a record.
+    fn of_message(message: &LegacyMessage<'a>) -> Result<Self, RecordError> {
+        let (key, value) = message.key_and_value()?;
+        Ok(FetchedRecord {
+            offset: message.offset(),
+            timestamp: message.timestamp().unwrap_or(-1),
+            timestamp_type: message.timestamp_type().unwrap_or_default(),
+            leader_epoch: None,
+            sequence: None,
+            key,
+            value,
+            header_count: 0,
+            header_bytes: &[],
+        })
+    }
+
     /// Its number in the log.
     pub fn offset(&self) -> Offset {
         self.offset
@@ -29,7 +46,7 @@ impl<'a> FetchedRecord<'a> {
         (self.timestamp != -1).then_some(self.timestamp)
     }
 
-    /// Whose time that is.
+    /// Whose time that is: `CreateTime` for a message of format v0, which has none.
     pub fn timestamp_type(&self) -> TimestampType {
         self.timestamp_type
     }
@@ -97,7 +114,18 @@ impl<'a> Iterator for Headers<'a> {
 
 /// The records of one batch, in order. A fault is given out once, then the iteration ends.
 #[derive(Clone, Debug)]
-pub struct Records<'a> {
+pub struct Records<'a>(Kind<'a>);
+
+#[derive(Clone, Debug)]
+enum Kind<'a> {
+    Batch(BatchRecords<'a>),
+    /// Formats v0 and v1; none behind a fault.
+    Messages(Option<LegacyMessages<'a>>),
+}
+
+/// The records of a batch of format v2.
+#[derive(Clone, Debug)]
+struct BatchRecords<'a> {
     base_offset: Offset,
     base_timestamp: Timestamp,
     append_time: Option<Timestamp>,
@@ -109,6 +137,11 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
+    /// Messages of format v0 or v1, as records.
+    pub(super) fn of_messages(messages: LegacyMessages<'a>) -> Self {
+        Records(Kind::Messages(Some(messages)))
+    }
+
     /// The records in `payload`, the inflated payload of the batch with this header.
     ///
     /// # Errors
@@ -121,7 +154,7 @@ impl<'a> Records<'a> {
         let timestamp_type = header.attributes().timestamp_type();
         let append_time = (timestamp_type == TimestampType::LogAppendTime)
             .then(|| header.max_timestamp().unwrap_or(-1));
-        Ok(Records {
+        Ok(Records(Kind::Batch(BatchRecords {
             base_offset: header.base_offset(),
             base_timestamp: header.base_timestamp(),
             append_time,
@@ -131,9 +164,11 @@ impl<'a> Records<'a> {
             left: header.record_count(),
             // An emptied batch keeps its header alone, whatever stands behind it.
             cursor: Cursor::new(if header.record_count() == 0 { &[] } else { payload }),
-        })
+        })))
     }
+}
 
+impl<'a> BatchRecords<'a> {
     fn read(&mut self) -> Result<FetchedRecord<'a>, RecordError> {
         if self.cursor.remaining() == 0 {
             return Err(RecordError::TooFewRecords);
@@ -175,6 +210,36 @@ impl<'a> Records<'a> {
 }
 
 impl<'a> Iterator for Records<'a> {
+    type Item = Result<FetchedRecord<'a>, RecordError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Kind::Batch(records) => records.next(),
+            Kind::Messages(messages) => next_message(messages),
+        }
+    }
+}
+
+/// The next message as a record. The wrapper's checksum held, and its own has to hold too.
+#[cold]
+fn next_message<'a>(
+    messages: &mut Option<LegacyMessages<'a>>,
+) -> Option<Result<FetchedRecord<'a>, RecordError>> {
+    let read = |message: LegacyMessage<'a>| {
+        let (stored, computed) = (message.crc(), message.computed_crc());
+        if stored != computed {
+            return Err(RecordError::Inner(BatchError::Crc { stored, computed }));
+        }
+        FetchedRecord::of_message(&message)
+    };
+    let record = messages.as_mut()?.next()?.and_then(read);
+    if record.is_err() {
+        *messages = None;
+    }
+    Some(record)
+}
+
+impl<'a> Iterator for BatchRecords<'a> {
     type Item = Result<FetchedRecord<'a>, RecordError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::walk::{Resumed, batch_at, zeros_follow};
+use super::walk::{Resumed, batch_at, header_at, zeros_follow};
 use super::window::Window;
 use super::{READ_BYTES, names, resume_behind};
 use crate::error::{Error, Result};
@@ -234,7 +234,7 @@ impl LogPieces<'_> {
             if zeros_behind && self.ends_in_zeros(position, &header)? {
                 return Ok((behind, Piece::Unfinished));
             }
-            let next = BatchHeader::decode(self.window.at_most(behind, HEADER_LEN)?);
+            let next = header_at(&mut self.window, behind)?;
             let next =
                 next.ok().map(|next| next.base_offset()).filter(|&at| at >= self.next_offset);
             if zeros_behind || next.is_some() {

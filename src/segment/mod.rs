@@ -30,7 +30,7 @@ pub use index_file::{IndexFile, IndexFileEntry, OffsetIndexEntry, TimeIndexEntry
 pub(crate) use read::{ReadRange, Slice};
 pub(crate) use source::{Expected, Growing, Source};
 pub(crate) use times::ByTime;
-pub(crate) use walk::{Stop, resume_behind, walk};
+pub(crate) use walk::{Stop, header_in, resume_behind, walk};
 pub(crate) use window::READ_BYTES;
 
 use crate::error::{Error, Result};

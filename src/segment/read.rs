@@ -5,10 +5,10 @@ use std::io;
 use super::Segment;
 use super::names::Part;
 use super::source::Source;
-use super::walk::{Resumed, batch_at, resume_behind};
+use super::walk::{Resumed, batch_at, header_at, resume_behind};
 use super::window::{READ_BYTES, Window};
 use crate::error::{Cause, Error, Result};
-use crate::record::{BatchError, BatchHeader, HEADER_LEN, Offset};
+use crate::record::{BatchHeader, Offset};
 
 /// What to read.
 #[derive(Clone, Copy, Debug)]
@@ -227,8 +227,8 @@ impl Segment {
         segment_end: Offset,
     ) -> Result<bool> {
         let behind = position + header.size_bytes() as u64;
-        let bytes = window.at_most(behind, HEADER_LEN).map_err(|e| self.read_error(e))?;
-        let next = match BatchHeader::decode(bytes) {
+        let header_behind = header_at(window, behind).map_err(|e| self.read_error(e))?;
+        let next = match header_behind {
             Ok(next) => next.base_offset(),
             Err(_) if behind >= window.end() => segment_end,
             // That one is damaged, and says nothing.
@@ -246,8 +246,8 @@ impl Segment {
         let mut look = Window::new(self.log_file()?, window.end(), READ_BYTES);
         let (mut at, mut expected) = (0, self.base_offset);
         while at < position {
-            let bytes = look.at_most(at, HEADER_LEN).map_err(|e| self.read_error(e))?;
-            let Ok(before) = BatchHeader::decode(bytes) else { return Ok(true) };
+            let before = header_at(&mut look, at).map_err(|e| self.read_error(e))?;
+            let Ok(before) = before else { return Ok(true) };
             expected = expected.max(before.next_offset());
             at += before.size_bytes() as u64;
         }
@@ -280,8 +280,7 @@ impl Segment {
         let (mut floor, mut spanned) = (self.base_offset, 0);
         let mut knows_floor = position == 0;
         while position < window.end() {
-            let bytes = window.at_most(position, HEADER_LEN).map_err(|e| self.read_error(e))?;
-            let header = BatchHeader::decode(bytes).ok();
+            let header = header_at(window, position).map_err(|e| self.read_error(e))?.ok();
             let offsets = expected..range.segment_end;
             let header = match header.filter(|it| self.is_possible(it, position, offsets.clone())) {
                 None => {
@@ -307,10 +306,6 @@ impl Segment {
                 continue;
             }
             let Some(header) = header else {
-                let checked = batch_at(window, position).map_err(|e| self.read_error(e))?;
-                if let Err(cause @ BatchError::Legacy(_)) = checked {
-                    return Err(self.damage(position, (expected, expected), cause.into()));
-                }
                 // Damage lies before what is wanted, or is what is wanted.
                 (position, expected) = self.behind_damage((position, expected), range)?;
                 continue;
@@ -355,8 +350,8 @@ impl Segment {
             _ => return Ok(None),
         };
         let behind = position + header.size_bytes() as u64;
-        let bytes = window.at_most(behind, HEADER_LEN).map_err(|e| self.read_error(e))?;
-        let next = match BatchHeader::decode(bytes) {
+        let header_behind = header_at(window, behind).map_err(|e| self.read_error(e))?;
+        let next = match header_behind {
             Ok(next) => next.base_offset(),
             Err(_) if behind >= window.end() => offsets.end,
             Err(_) => return Ok(None),

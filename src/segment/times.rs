@@ -1,7 +1,7 @@
 //! Finding records by their time.
 
 use super::names::Part;
-use super::walk::{batch_at, walk};
+use super::walk::{batch_at, header_at, walk};
 use super::window::{READ_BYTES, Window};
 use super::{Segment, Source, Stop};
 use crate::error::{Cause, Error, Result};
@@ -34,12 +34,9 @@ impl Segment {
         {
             return Ok(known.first_timestamp);
         }
-        if self.end() < HEADER_LEN as u64 {
-            return Ok(None);
-        }
-        let mut bytes = [0; HEADER_LEN];
-        self.log_file()?.read_exact_at(&mut bytes, 0).map_err(|e| self.read_error(e))?;
-        let first = BatchHeader::decode(&bytes).ok().and_then(|header| header.max_timestamp());
+        let mut window = Window::new(self.log_file()?, self.end(), HEADER_LEN);
+        let first = header_at(&mut window, 0).map_err(|e| self.read_error(e))?;
+        let first = first.ok().and_then(|header| header.max_timestamp());
         let mut state = self.state();
         if let Some(facts) = &mut state.facts {
             facts.first_timestamp = first;

@@ -9,8 +9,8 @@ use crate::error::Cause;
 use crate::fs::File;
 use crate::planted::{self, Bug};
 use crate::record::{
-    BatchError, BatchHeader, HEADER_LEN, Offset, RecordBatch, UncheckedBatch, is_old_message,
-    old_message_covered, old_message_len,
+    BatchError, BatchHeader, HEADER_LEN, LEAST_MESSAGE_LEN, Offset, RecordBatch, UncheckedBatch,
+    message_beginning, message_covered,
 };
 
 /// A batch that claims more bytes than these is held only once its checksum was found to hold: four
@@ -97,22 +97,6 @@ fn whole_at(
     let need = match UncheckedBatch::decode(bytes) {
         Ok(_) => 0,
         Err(BatchError::Incomplete { need, .. }) => need,
-        Err(BatchError::Legacy(magic)) => {
-            let len = old_message_len(bytes);
-            let (stored, covered) = old_message_covered(bytes);
-            let is_old = if len as u64 > window.end() - position {
-                false
-            } else if len > MOST_HELD_UNCHECKED {
-                let mut crc = flate2::Crc::new();
-                let body = position + covered as u64..position + len as u64;
-                window.for_each_piece(body, &mut |piece| crc.update(piece))?;
-                stored == crc.sum()
-            } else {
-                is_old_message(window.at_most(position, len)?)
-            };
-            let error = if is_old { BatchError::Legacy } else { BatchError::UnknownMagic };
-            return Ok(Err(error(magic)));
-        }
         Err(error) => return Ok(Err(error)),
     };
     let left = window.end() - position;
@@ -120,14 +104,55 @@ fn whole_at(
         // It claims more than there is: nothing is read for that.
         return Ok(Err(BatchError::Incomplete { have: left as usize, need }));
     }
-    if need > MOST_HELD_UNCHECKED {
-        let (stored, covered) = BatchHeader::covered(window.at_most(position, HEADER_LEN)?);
-        let computed = window.checksum(position + covered as u64..position + need as u64)?;
-        if stored != computed {
-            return Ok(Err(BatchError::Crc { stored, computed }));
-        }
+    if need > MOST_HELD_UNCHECKED
+        && let Err(error) = checksum_holds(window, position, need)?
+    {
+        return Ok(Err(error));
     }
     Ok(UncheckedBatch::decode(window.from(position, need)?))
+}
+
+/// Compares the checksum of a batch of `size` bytes without holding it.
+fn checksum_holds(
+    window: &mut Window,
+    position: u64,
+    size: usize,
+) -> io::Result<Result<(), BatchError>> {
+    let header = window.at_most(position, HEADER_LEN)?;
+    let behind = position + size as u64;
+    let (stored, computed) = if let Err(BatchError::Legacy(_)) = BatchHeader::decode(header) {
+        let (stored, covered) = message_covered(header);
+        let mut crc = flate2::Crc::new();
+        window.for_each_piece(position + covered as u64..behind, &mut |piece| crc.update(piece))?;
+        (stored, crc.sum())
+    } else {
+        let (stored, covered) = BatchHeader::covered(header);
+        (stored, window.checksum(position + covered as u64..behind)?)
+    };
+    Ok(if stored == computed { Ok(()) } else { Err(BatchError::Crc { stored, computed }) })
+}
+
+/// The header of the batch at `position`: of one of today as it stands, whether or not the batch is
+/// whole. A message of an old format is only what its own checksum says is one; it is read whole.
+pub(super) fn header_at(
+    window: &mut Window,
+    position: u64,
+) -> io::Result<Result<BatchHeader, BatchError>> {
+    match BatchHeader::decode(window.at_most(position, HEADER_LEN)?) {
+        Err(BatchError::Legacy(_)) => {
+            Ok(batch_at(window, position)?.map(|message| *message.header()))
+        }
+        header => Ok(header),
+    }
+}
+
+/// The same in a file, where a record batch's header is looked at alone.
+pub(crate) fn header_in(
+    file: &Arc<File>,
+    position: u64,
+    end: u64,
+) -> io::Result<Result<BatchHeader, BatchError>> {
+    header_at(&mut Window::new(Arc::clone(file), end, HEADER_LEN), position)
 }
 
 /// Whether all bytes from `position` to the end are zeros. Holes are skipped unread.
@@ -166,8 +191,8 @@ pub(crate) fn resume_behind(
     let mut window = Window::new(Arc::clone(file), end, READ_BYTES);
     // Most damage leaves the length alone: then what it says is where the next batch is, and no
     // record's value is taken for one.
-    if let Ok(header) = BatchHeader::decode(window.at_most(position, HEADER_LEN)?) {
-        let behind = position + header.size_bytes() as u64;
+    if let Some((size, _, next_offset)) = beginning(window.at_most(position, HEADER_LEN)?) {
+        let behind = position + size as u64;
         if behind == end {
             return Ok(None);
         }
@@ -176,7 +201,7 @@ pub(crate) fn resume_behind(
             && offsets.contains(&next.header().base_offset())
         {
             let there = Resumed { position: behind, base_offset: next.header().base_offset() };
-            if there.base_offset == header.next_offset() {
+            if there.base_offset == next_offset {
                 return Ok(Some(there));
             }
             // The length may lie, and lead over whole batches to the beginning of another.
@@ -187,27 +212,32 @@ pub(crate) fn resume_behind(
     // Bytes that look like a header and are none can be checked in vain; this bounds for how long.
     let mut patience = (end - position).saturating_mul(16).saturating_add(64 << 20);
     let mut at = position + 1;
-    while at + HEADER_LEN as u64 <= end && patience > 0 {
+    while at + LEAST_MESSAGE_LEN as u64 <= end && patience > 0 {
         let held = window.from(at, HEADER_LEN)?;
-        let steps = held.len() + 1 - HEADER_LEN;
-        let found = (0..steps).find(|&step| looks_like_a_batch(&held[step..], &offsets));
-        let Some(step) = found else {
+        // At the end there may be a message of an old format, which is shorter than a header.
+        let reaches_end = at + held.len() as u64 == end;
+        let steps = held.len() + 1 - if reaches_end { LEAST_MESSAGE_LEN } else { HEADER_LEN };
+        let mut looks = (0..steps).filter_map(|step| {
+            looks_like_a_batch(&held[step..], &offsets).map(|size| (step, size as u64))
+        });
+        let Some((step, claimed)) = looks.next() else {
             // A header may begin with zeros, right before a hole ends.
             let Some(data) = file.next_data(at + steps as u64)? else { break };
             at = (at + steps as u64).max(data.saturating_sub(HEADER_LEN as u64));
             continue;
         };
         at += step as u64;
-        patience = patience.saturating_sub(HEADER_LEN as u64);
+        // What claims more than there is costs nothing.
+        let cost = if claimed <= end - at { claimed } else { 0 };
+        patience = patience.saturating_sub(cost.max(HEADER_LEN as u64));
         if let Ok(batch) = batch_at(&mut window, at)? {
             let (header, size) = (*batch.header(), batch.bytes().len() as u64);
             let next = header.next_offset()..offsets.end;
             let leads_on = at + size == end
-                || looks_like_a_batch(window.at_most(at + size, HEADER_LEN)?, &next);
+                || looks_like_a_batch(window.at_most(at + size, HEADER_LEN)?, &next).is_some();
             if leads_on {
                 return Ok(Some(Resumed { position: at, base_offset: header.base_offset() }));
             }
-            patience = patience.saturating_sub(size);
         }
         at += 1;
     }
@@ -223,15 +253,17 @@ fn chain_to(
     offsets: &Range<Offset>,
 ) -> io::Result<Option<Resumed>> {
     let offsets = offsets.start..end.base_offset;
-    let last = end.position.saturating_sub(HEADER_LEN as u64);
+    let last = end.position.saturating_sub(LEAST_MESSAGE_LEN as u64);
     // As where batches are sought: this bounds for how long.
     let mut patience = 16 * (end.position - position) + (64 << 20);
-    for from in position + HEADER_LEN as u64..=last {
+    for from in position + LEAST_MESSAGE_LEN as u64..=last {
         if patience == 0 {
             break;
         }
         let (mut at, mut base_offset) = (from, None);
-        while at < end.position && looks_like_a_batch(window.at_most(at, HEADER_LEN)?, &offsets) {
+        while at < end.position
+            && looks_like_a_batch(window.at_most(at, HEADER_LEN)?, &offsets).is_some()
+        {
             let Ok(batch) = batch_at(window, at)? else { break };
             base_offset.get_or_insert(batch.header().base_offset());
             at += batch.bytes().len() as u64;
@@ -244,9 +276,21 @@ fn chain_to(
     Ok(None)
 }
 
-/// Whether a header within these offsets is there: a cheap look before the checksum.
-fn looks_like_a_batch(bytes: &[u8], offsets: &Range<Offset>) -> bool {
-    BatchHeader::decode(bytes).is_ok_and(|header| {
-        offsets.contains(&header.base_offset()) && header.next_offset() <= offsets.end
-    })
+/// How many bytes the batch has whose header is there, if its offsets are within these: a cheap
+/// look before the checksum.
+fn looks_like_a_batch(bytes: &[u8], offsets: &Range<Offset>) -> Option<usize> {
+    let (size, base_offset, next_offset) = beginning(bytes)?;
+    (offsets.contains(&base_offset) && next_offset <= offsets.end).then_some(size)
+}
+
+/// What the bytes at the beginning of a batch say, whether or not its checksum holds: its size, its
+/// base offset, and the offset behind it. They say nothing if it can be none.
+fn beginning(bytes: &[u8]) -> Option<(usize, Offset, Offset)> {
+    match BatchHeader::decode(bytes) {
+        Ok(header) => Some((header.size_bytes(), header.base_offset(), header.next_offset())),
+        Err(BatchError::Legacy(_)) => {
+            message_beginning(bytes).map(|(size, offset)| (size, offset, offset + 1))
+        }
+        Err(_) => None,
+    }
 }

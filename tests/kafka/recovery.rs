@@ -18,18 +18,6 @@ use crate::recovery_batches::{self as batches, Offsets};
 use crate::text::{Fields, sha256};
 use crate::truth::{self, Record, Truth};
 
-/// Messages of formats v0 and v1 are not read yet. Once they are, these are compared like the rest.
-const NOT_READ_YET: [&str; 8] = [
-    "legacy-upgraded-cut",
-    "legacy-upgraded-flip",
-    "legacy-upgraded-indexes-missing",
-    "legacy-upgraded-rp0",
-    "legacy-v1-gzip-clean",
-    "legacy-v1-gzip-cut",
-    "legacy-v1-gzip-indexes-missing",
-    "legacy-v1-gzip-rp0",
-];
-
 /// The document that tells where the outcome is another than Kafka's.
 const DOCUMENT: &str = include_str!("../../docs/kafka-recovery.md");
 
@@ -103,7 +91,8 @@ fn outcome(json: &Value, base: &Path, topic: &str, truth: &Truth) -> Outcome {
         let kept = kept.filter(|it| offsets.contains(it.offset));
         kept.map(|it| (it.offset, it.clone())).collect()
     };
-    let intact = records(&batches::intact(&damaged), log_start);
+    let firsts = batches::Firsts::of(base);
+    let intact = records(&batches::intact(&damaged, &firsts), log_start);
     let kafka = match json.field("result").get("state") {
         None => Left { refused: true, ..Left::default() },
         Some(state) => Left {
@@ -221,6 +210,7 @@ fn kept_by_kafka(json: &Value, base: &Path, damaged: &Path) -> Offsets {
     let closed = json.field("result").field("filesClosed");
     let (changed, gone) = (closed.field("changed"), closed.list("gone"));
     let is_log = |name: &String| batches::is_log(name);
+    let firsts = batches::Firsts::of(base);
     let mut logs: BTreeSet<_> = names(base).into_iter().filter(is_log).collect();
     logs.retain(|name| !gone.iter().any(|it| it.as_str() == Some(name)));
     logs.extend(changed.as_object().unwrap().keys().filter(|name| is_log(name)).cloned());
@@ -237,7 +227,7 @@ fn kept_by_kafka(json: &Value, base: &Path, damaged: &Path) -> Offsets {
                 found.unwrap_or_else(|| panic!("{}: {name} is new", json.text("name")))
             }
         };
-        offsets.extend(batches::whole_in_front(&bytes));
+        offsets.extend(batches::whole_in_front(&bytes, &firsts));
     }
     offsets
 }
@@ -254,10 +244,6 @@ fn digests(directory: &Path) -> BTreeMap<String, String> {
         (name, digest)
     };
     crate::files_beneath(directory).into_iter().map(digest).collect()
-}
-
-fn compared() -> impl Iterator<Item = (&'static String, &'static Outcome)> {
-    OUTCOMES.iter().filter(|(name, _)| !NOT_READ_YET.contains(&name.as_str()))
 }
 
 /// What is not compared of a record: a leader epoch lies outside the checksum.
@@ -282,7 +268,7 @@ fn difference(ours: &Left, wanted: &BTreeMap<i64, Record>) -> Option<String> {
 fn every_intact_record_is_kept_and_so_is_all_that_kafka_keeps() {
     assert_eq!(OUTCOMES.len(), 92);
     let mut wrong = Vec::new();
-    for (name, outcome) in compared() {
+    for (name, outcome) in OUTCOMES.iter() {
         for (how, ours) in [("read", &outcome.read_only), ("written", &outcome.written)] {
             let text = match ours {
                 Err(error) => Some(error.clone()),
@@ -298,22 +284,11 @@ fn every_intact_record_is_kept_and_so_is_all_that_kafka_keeps() {
 
 #[test]
 fn writing_serves_what_reading_showed() {
-    for (name, outcome) in compared() {
+    for (name, outcome) in OUTCOMES.iter() {
         let (read, written) = (outcome.read_only.as_ref(), outcome.written.as_ref());
         let Some((read, written)) = read.ok().zip(written.ok()) else { continue };
         let bounds = |left: &Left| (left.log_start, left.log_end, left.damaged.clone());
         assert_eq!(bounds(read), bounds(written), "{name}");
-    }
-}
-
-#[test]
-fn variants_of_old_formats_are_refused_until_they_are_compared() {
-    for name in NOT_READ_YET {
-        let outcome = &OUTCOMES[name];
-        for ours in [&outcome.read_only, &outcome.written] {
-            let error = ours.as_ref().expect_err("can be read: take it off the list");
-            assert!(error.contains("message format v"), "{name}: {error}");
-        }
     }
 }
 
@@ -394,7 +369,7 @@ fn in_words(left: &Left) -> String {
 
 #[test]
 fn the_document_tells_each_difference_and_why() {
-    let rows: Vec<_> = compared().filter_map(|(name, it)| row(name, it)).collect();
+    let rows: Vec<_> = OUTCOMES.iter().filter_map(|(name, it)| row(name, it)).collect();
     let told: Vec<_> = DOCUMENT.lines().filter(|line| line.starts_with("| `")).collect();
     let all = rows.join("\n");
     assert_eq!(told.len(), rows.len(), "the rows are\n{all}");
@@ -406,11 +381,10 @@ fn the_document_tells_each_difference_and_why() {
 }
 
 #[test]
-fn the_document_names_the_variants_that_are_not_read_yet_and_those_that_are_the_same() {
-    let same = compared().filter(|(name, it)| row(name, it).is_none()).map(|(name, _)| name);
+fn the_document_names_the_variants_that_are_the_same() {
+    let same = OUTCOMES.iter().filter(|(name, it)| row(name, it).is_none()).map(|(name, _)| name);
     let same: BTreeSet<_> = same.map(String::as_str).collect();
     assert_eq!(named_under("## The same as Kafka"), same);
-    assert_eq!(named_under("## Not read yet"), BTreeSet::from(NOT_READ_YET));
 }
 
 /// What stands between backquotes under a heading.

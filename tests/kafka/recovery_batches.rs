@@ -24,23 +24,62 @@ impl Offsets {
 }
 
 const HEADER_LEN: usize = 61;
+/// Where what a message's checksum covers begins, and the fewest bytes of one.
+const MESSAGE_COVERED: usize = 16;
+const LEAST_MESSAGE: usize = 26;
 
-/// Length and offsets of the batch at `at`, if it is of format v2, whole, and its checksum holds.
-fn batch_at(bytes: &[u8], at: usize) -> Option<(usize, RangeInclusive<i64>)> {
-    let header = bytes.get(at..at + HEADER_LEN)?;
-    let i32_at = |at: usize| i32::from_be_bytes(header[at..at + 4].try_into().unwrap());
-    let len = usize::try_from(i32_at(8)).ok()?.checked_add(12)?;
-    let batch = bytes.get(at..at.checked_add(len)?).filter(|_| len >= HEADER_LEN)?;
-    let base = i64::from_be_bytes(header[..8].try_into().unwrap());
-    let holds = crc32c::crc32c(&batch[21..]) == i32_at(17) as u32;
-    (header[16] == 2 && holds).then(|| (len, base..=base + i64::from(i32_at(23))))
+/// The first offset of each wrapper of formats v0 and v1, by its last, which is all that it says
+/// itself: nothing is missing in the undamaged files.
+#[derive(Debug, Default)]
+pub(crate) struct Firsts(BTreeMap<i64, i64>);
+
+impl Firsts {
+    /// Those of a partition that nobody damaged.
+    pub(crate) fn of(undamaged: &Path) -> Firsts {
+        let mut firsts = Firsts::default();
+        for (name, bytes) in logs(undamaged) {
+            let mut next: i64 = name[..20].parse().unwrap();
+            let mut at = 0;
+            while let Some((len, range)) = batch_at(&bytes, at, &Firsts::default()) {
+                firsts.0.insert(*range.end(), next);
+                (at, next) = (at + len, range.end() + 1);
+            }
+        }
+        firsts
+    }
+}
+
+fn i32_at(bytes: &[u8], at: usize) -> i32 {
+    i32::from_be_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+/// Length and offsets of the batch at `at`, if it is whole, and its checksum holds.
+fn batch_at(bytes: &[u8], at: usize, firsts: &Firsts) -> Option<(usize, RangeInclusive<i64>)> {
+    let behind = bytes.get(at..).filter(|behind| behind.len() >= LEAST_MESSAGE)?;
+    let len = usize::try_from(i32_at(behind, 8)).ok()?.checked_add(12)?;
+    let batch = behind.get(..len).filter(|_| len >= LEAST_MESSAGE)?;
+    let offset = i64::from_be_bytes(batch[..8].try_into().unwrap());
+    match batch[16] {
+        0 | 1 => {
+            let mut crc = flate2::Crc::new();
+            crc.update(&batch[MESSAGE_COVERED..]);
+            let is_wrapper = batch[17] & 7 != 0;
+            let first = firsts.0.get(&offset).filter(|_| is_wrapper).unwrap_or(&offset);
+            (crc.sum() == i32_at(batch, 12) as u32).then_some((len, *first..=offset))
+        }
+        2 if len >= HEADER_LEN => {
+            let holds = crc32c::crc32c(&batch[21..]) == i32_at(batch, 17) as u32;
+            holds.then(|| (len, offset..=offset + i64::from(i32_at(batch, 23))))
+        }
+        _ => None,
+    }
 }
 
 /// The offsets of the batches that lead from the front of a file, as far as they are whole.
-pub(crate) fn whole_in_front(bytes: &[u8]) -> Offsets {
+pub(crate) fn whole_in_front(bytes: &[u8], firsts: &Firsts) -> Offsets {
     let mut offsets = Offsets::default();
     let mut at = 0;
-    while let Some((len, range)) = batch_at(bytes, at) {
+    while let Some((len, range)) = batch_at(bytes, at, firsts) {
         offsets.0.push(range);
         at += len;
     }
@@ -48,11 +87,11 @@ pub(crate) fn whole_in_front(bytes: &[u8]) -> Offsets {
 }
 
 /// The offsets of all whole batches of a file, wherever they lie.
-fn whole_anywhere(bytes: &[u8]) -> Offsets {
+fn whole_anywhere(bytes: &[u8], firsts: &Firsts) -> Offsets {
     let mut offsets = Offsets::default();
     let mut at = 0;
     while at < bytes.len() {
-        match batch_at(bytes, at) {
+        match batch_at(bytes, at, firsts) {
             Some((len, range)) => {
                 offsets.0.push(range);
                 at += len;
@@ -70,8 +109,21 @@ pub(crate) fn is_log(name: &str) -> bool {
 
 /// The offsets of the intact batches of a partition: all whole ones of finished segments, and those
 /// of the last one up to its torn tail. A compaction's `.swap` is a segment like the others.
-pub(crate) fn intact(partition: &Path) -> Offsets {
-    let mut logs: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+pub(crate) fn intact(partition: &Path, firsts: &Firsts) -> Offsets {
+    let logs = logs(partition);
+    let last = logs.keys().rfind(|name| is_log(name)).cloned();
+    let mut offsets = Offsets::default();
+    for (name, bytes) in logs {
+        let is_last = last.as_ref() == Some(&name);
+        let whole = if is_last { whole_in_front } else { whole_anywhere };
+        offsets.extend(whole(&bytes, firsts));
+    }
+    offsets
+}
+
+/// The segments' files, and those of finished compactions, by name.
+fn logs(partition: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut logs = BTreeMap::new();
     for entry in fs::read_dir(partition).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -79,13 +131,7 @@ pub(crate) fn intact(partition: &Path) -> Offsets {
             logs.insert(name, fs::read(&path).unwrap());
         }
     }
-    let last = logs.keys().rfind(|name| is_log(name)).cloned();
-    let mut offsets = Offsets::default();
-    for (name, bytes) in logs {
-        let is_last = last.as_ref() == Some(&name);
-        offsets.extend(if is_last { whole_in_front(&bytes) } else { whole_anywhere(&bytes) });
-    }
-    offsets
+    logs
 }
 
 /// Carries out one operation of a recipe.

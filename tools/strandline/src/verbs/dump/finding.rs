@@ -82,7 +82,6 @@ impl Finding {
             BatchError::LengthTooSmall(_) => ("LOG003", "batch length too small"),
             BatchError::Incomplete { .. } => ("LOG004", "batch length past the end"),
             BatchError::Crc { .. } => ("LOG005", "batch CRC mismatch"),
-            BatchError::Legacy(_) => ("LOG006", "message format not read by this version"),
             BatchError::UnknownMagic(_) => ("LOG006", "unknown magic"),
             _ => ("LOG014", "impossible offsets"),
         };
@@ -99,9 +98,6 @@ impl Finding {
                 format!("claims {need} bytes, the file has {have} more")
             }
             BatchError::Zeros => "is nothing but zeros".to_owned(),
-            BatchError::Legacy(magic) => {
-                format!("has message format v{magic}, which this version does not read")
-            }
             BatchError::UnknownMagic(magic) => {
                 format!("has unknown magic {magic}: newer, or damage")
             }
