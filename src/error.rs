@@ -52,6 +52,14 @@ pub enum Error {
         /// Offset that the next record will get.
         log_end: Offset,
     },
+    /// The log was cut below what a [`Follower`](crate::Follower) had read of it: what it read from
+    /// there on is no part of the log any more. It goes on where the log was cut.
+    Truncated {
+        /// Where the log was cut.
+        to: Offset,
+        /// Where the reader was.
+        read_to: Offset,
+    },
     /// A batch is larger than the topic's `max.message.bytes` (Kafka's code 10).
     RecordTooLarge {
         /// Its bytes.
@@ -239,14 +247,14 @@ impl fmt::Display for Error {
                 write!(f, ": {cause}")
             }
             Error::Newer { path, what, version } => {
-                write!(
-                    f,
-                    "{}: {what} has version {version}, newer than this program",
-                    path.display()
-                )
+                let path = path.display();
+                write!(f, "{path}: {what} has version {version}, newer than this program")
             }
             Error::OffsetOutOfRange { wanted, log_start, log_end } => {
                 write!(f, "offset {wanted} is out of range: the log holds {log_start} to {log_end}")
+            }
+            Error::Truncated { to, read_to } => {
+                write!(f, "the log was cut to offset {to} after it was read up to {read_to}")
             }
             Error::RecordTooLarge { size, limit } => {
                 write!(f, "batch of {size} bytes exceeds max.message.bytes {limit}")

@@ -57,8 +57,8 @@ pub use clock::Clock;
 pub use error::{Cause, Error, Result};
 pub use index::{AbortedTxn, TxnIndexError};
 pub use log::{
-    Appended, Appender, CleanupPolicy, ConfigError, Durability, FetchOptions, Fetched, Grown,
-    Isolation, Log, LogConfig, SegmentInfo, SnapshotError, TimestampedOffset, TopicId,
+    Appended, Appender, CleanupPolicy, ConfigError, Durability, FetchOptions, Fetched, Follower,
+    Grown, Isolation, Log, LogConfig, SegmentInfo, SnapshotError, TimestampedOffset, TopicId,
     TopicIdError,
 };
 pub use producer::partition_for_key;

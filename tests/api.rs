@@ -7,6 +7,8 @@ mod help;
 mod close;
 #[path = "api/damage.rs"]
 mod damage;
+#[path = "api/following.rs"]
+mod following;
 #[path = "api/housekeeping.rs"]
 mod housekeeping;
 #[path = "api/leftovers.rs"]

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::file::File;
 #[cfg(feature = "sim")]
 use super::sim;
-use super::{Access, Entry, os};
+use super::{Access, Entry, Stamp, os};
 use crate::planted::{self, Bug};
 
 /// A directory, beneath a root that is held open. Cheap to clone; clones are the same directory.
@@ -98,6 +98,24 @@ impl Dir {
             Inner::Os(dir) => dir.exists(),
             #[cfg(feature = "sim")]
             Inner::Sim(dir) => dir.exists(),
+        }
+    }
+
+    /// How the directory is now; `None` if it is not there.
+    pub(crate) fn stamp(&self) -> io::Result<Option<Stamp>> {
+        match &self.0 {
+            Inner::Os(dir) => dir.stamp(),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => dir.stamp(),
+        }
+    }
+
+    /// How what `name` names is now, a link itself and not what it leads to; `None` if nothing.
+    pub(crate) fn stamp_of(&self, name: &str) -> io::Result<Option<Stamp>> {
+        match &self.0 {
+            Inner::Os(dir) => dir.stamp_of(name),
+            #[cfg(feature = "sim")]
+            Inner::Sim(dir) => dir.stamp_of(name),
         }
     }
 

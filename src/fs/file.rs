@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 #[cfg(feature = "sim")]
 use super::sim;
-use super::{Mapping, os};
+use super::{Mapping, Stamp, os};
 
 /// What `zero_fill` writes in one call.
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
@@ -134,6 +134,15 @@ impl File {
             Inner::Os(file) => file.len(),
             #[cfg(feature = "sim")]
             Inner::Sim(file) => file.len(),
+        }
+    }
+
+    /// How it is now, whatever its name has become.
+    pub(crate) fn stamp(&self) -> io::Result<Stamp> {
+        match &self.inner {
+            Inner::Os(file) => file.stamp(),
+            #[cfg(feature = "sim")]
+            Inner::Sim(file) => file.stamp(),
         }
     }
 

@@ -34,6 +34,25 @@ pub(crate) enum Access {
     Write,
 }
 
+/// Which file or directory it is, and how it was when it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// Device and number: no other one has them, as long as this one is there.
+    pub(crate) inode: (u64, u64),
+    /// Bytes of a file.
+    pub(crate) len: u64,
+    /// When bytes, names or anything else of it last changed, in nanoseconds. Two changes that lie
+    /// close together may have the same time: some file systems count in seconds.
+    pub(crate) changed_ns: i128,
+}
+
+impl Stamp {
+    /// Whether both are of the same file with the same length.
+    pub(crate) fn is_same_file(&self, other: &Stamp) -> bool {
+        (self.inode, self.len) == (other.inode, other.len)
+    }
+}
+
 /// A name in a directory, and what it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {

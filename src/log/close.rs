@@ -13,8 +13,9 @@ use crate::segment::names::{self, Part};
 /// Makes everything durable and says so, so that the next opening scans nothing. A log that was
 /// not written to is left alone.
 pub(super) fn close(log: &Opened) -> Result<()> {
-    let Some(mut writer) = log.take_writer()? else { return Ok(()) };
+    let writer = log.take_writer()?;
     log.published.publish(|view| view.ended = true);
+    let Some(mut writer) = writer else { return Ok(()) };
     // A sync that is under way would write its older mark behind the one that says *clean*. One
     // that comes later finds everything durable, and writes nothing.
     let closed = log.group.cut(|| {

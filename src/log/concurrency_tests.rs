@@ -228,6 +228,7 @@ fn view_to(end: Offset) -> View {
         gap: None,
         cuts: 0,
         ended: false,
+        stuck: None,
     }
 }
 
@@ -240,7 +241,11 @@ fn who_waits_for_records_is_woken_when_they_are_there() {
             Box::new(move || assert!(blocked.wait(HOUR, |view| view.log_end_offset > 1))),
             Box::new(move || {
                 let published = Arc::clone(&polled);
-                shuttle::future::block_on(Grown { published, offset: 1, stable: false });
+                shuttle::future::block_on(Grown {
+                    published,
+                    offset: 1,
+                    options: FetchOptions::new(),
+                });
                 assert!(polled.view().log_end_offset > 1);
             }),
             Box::new(move || {

@@ -61,7 +61,12 @@ pub(crate) struct Surroundings {
 pub(crate) struct Gate {
     state: Mutex<GateState>,
     open: Box<dyn Fn() -> Result<i32> + Send + Sync>,
+    look: Option<Box<Look>>,
 }
+
+/// Reads again what the files of the log directory say: the opening number, and Kafka's checkpoints
+/// of one log.
+type Look = dyn Fn(&str, i32) -> Result<(Option<i32>, KafkaSays)> + Send + Sync;
 
 #[derive(Debug)]
 struct GateState {
@@ -77,7 +82,27 @@ impl Gate {
         opening: Option<i32>,
         open: impl Fn() -> Result<i32> + Send + Sync + 'static,
     ) -> Self {
-        Gate { state: Mutex::new(GateState { opening, passed: false }), open: Box::new(open) }
+        let state = Mutex::new(GateState { opening, passed: false });
+        Gate { state, open: Box::new(open), look: None }
+    }
+
+    /// The same, for who only reads: `look` says what the directory's files say now of a topic's
+    /// partition.
+    #[must_use]
+    pub(crate) fn looking(
+        mut self,
+        look: impl Fn(&str, i32) -> Result<(Option<i32>, KafkaSays)> + Send + Sync + 'static,
+    ) -> Self {
+        self.look = Some(Box::new(look));
+        self
+    }
+
+    /// What Kafka's files say now of a partition; none if nobody else writes them.
+    pub(crate) fn look(&self, topic: &str, partition: i32) -> Result<Option<KafkaSays>> {
+        let Some(look) = &self.look else { return Ok(None) };
+        let (opening, says) = look(topic, partition)?;
+        self.note(opening);
+        Ok(Some(says))
     }
 
     /// The number that the directory carries now.

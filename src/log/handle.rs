@@ -373,15 +373,19 @@ impl Log {
     /// Waits until there is a record at or behind `offset`, at most `timeout`; says whether there
     /// is.
     pub fn wait_for(&self, offset: Offset, timeout: Duration) -> Result<bool> {
-        let opened = self.opened()?;
-        Ok(opened.published.wait(timeout, |view| view.log_end_offset > offset))
+        self.opened()?.wait(timeout, |view| view.log_end_offset > offset)
     }
 
     /// A future that resolves once there is a record at or behind `offset` that a reader of this
     /// isolation may see, or the log was closed.
     pub fn grown(&self, offset: Offset, isolation: Isolation) -> Result<Grown> {
+        self.grown_for(offset, FetchOptions::new().isolation(isolation))
+    }
+
+    /// The same, for a fetch with these options.
+    pub(super) fn grown_for(&self, offset: Offset, options: FetchOptions) -> Result<Grown> {
         let published = Arc::clone(&self.opened()?.published);
-        Ok(Grown { published, offset, stable: isolation == Isolation::ReadCommitted })
+        Ok(Grown { published, offset, options })
     }
 
     /// The segments, oldest first.
@@ -501,26 +505,26 @@ impl Log {
     /// `Io` if it cannot be read; then it stays as it was.
     pub fn reopen(&self) -> Result<()> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Closed = *state {
-            return Err(Error::Closed);
-        }
-        if let State::Opened(opened) = &*state
-            && !opened.context.read_only
-            && opened.group.poison().is_none()
-        {
-            return Ok(());
+        match &*state {
+            State::Closed => return Err(Error::Closed),
+            // Who waits for it goes on waiting.
+            State::Opened(opened) if opened.sight.is_some() => return opened.plan_anew(),
+            State::Opened(opened) if opened.group.poison().is_none() => return Ok(()),
+            State::Opened(_) | State::Unused => {}
         }
         *state = State::Opened(Arc::new(Opened::plan(self.0.context.clone())?));
         Ok(())
     }
 
-    /// Shows what other processes have written since a read-only log was opened.
+    /// Shows what other processes have written since, if they write the log: one look at its files,
+    /// which reads what is new. [`Log::wait_for`] and a [`Follower`](crate::Follower) do that
+    /// themselves.
     ///
     /// # Errors
     ///
-    /// As [`Log::reopen`].
+    /// `NotFound` if the topic was deleted; `Io`: then it stays as it was.
     pub fn refresh(&self) -> Result<()> {
-        if self.0.context.read_only { self.reopen() } else { Ok(()) }
+        self.opened()?.look_again(false)
     }
 
     /// From now on the log is closed, whatever becomes of what is in use.

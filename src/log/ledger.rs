@@ -35,6 +35,8 @@ pub(super) struct Ledger {
     header: Header,
     /// The slot in force, if it belongs to this log.
     slot: Option<Slot>,
+    /// That of the slot that was in force when the file was last read, whoever's it is.
+    generation: Option<u64>,
     which: usize,
     /// Whether the file has to be replaced whole: it is missing, or a sync of it failed.
     replace_slots: bool,
@@ -110,6 +112,7 @@ impl Ledger {
             dir: dir.clone(),
             header,
             slot,
+            generation: slots.current.map(|slot| slot.generation),
             which: slots.which,
             replace_slots: slots_file.len() < FILE_LEN || slots.other_invalid,
             proved,
@@ -120,6 +123,34 @@ impl Ledger {
             written: progress,
             synced: progress,
         })
+    }
+
+    /// Reads the slots again, which another process writes. Says whether they tell of more than that
+    /// the point has moved up; then all of it is to be loaded again.
+    pub(super) fn look_at_slots(&mut self) -> Result<bool> {
+        let bytes = self.dir.read_small(WATERMARK, 1 << 20);
+        let bytes = match bytes {
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => None,
+            read => read.map_err(|error| self.io("read", WATERMARK, error))?,
+        };
+        let current = watermark::in_force(&bytes.unwrap_or_default()).current;
+        let generation = current.map(|slot| slot.generation);
+        if generation == self.generation {
+            return Ok(false);
+        }
+        let (Some(before), Some(now), true) = (self.slot, current, self.proved) else {
+            return Ok(true);
+        };
+        let says = |slot: &Slot| (slot.opening, slot.leader_epoch, slot.clean, slot.gaps);
+        let reaches = |slot: &Slot| (slot.base_offset, slot.point);
+        if says(&before) != says(&now)
+            || reaches(&now) < reaches(&before)
+            || now.durable_end < before.durable_end
+        {
+            return Ok(true);
+        }
+        (self.slot, self.generation) = (current, generation);
+        Ok(false)
     }
 
     /// Makes both files of a new partition.

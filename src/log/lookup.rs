@@ -1,6 +1,6 @@
 //! Offsets for times: the first record at or after a time, the record with the largest.
 
-use super::fetch::Isolation;
+use super::fetch::{FetchOptions, Isolation};
 use super::fetched::{record_error, with_decompressor};
 use super::opened::Opened;
 use super::view::View;
@@ -31,7 +31,15 @@ pub(super) fn offset_for_time(
     timestamp: Timestamp,
     isolation: Isolation,
 ) -> Result<Option<TimestampedOffset>> {
-    let view = opened.published.view();
+    opened.read(|view| offset_for_time_in(opened, view, timestamp, isolation))
+}
+
+fn offset_for_time_in(
+    opened: &Opened,
+    view: &View,
+    timestamp: Timestamp,
+    isolation: Isolation,
+) -> Result<Option<TimestampedOffset>> {
     for (at, segment) in view.segments.iter().enumerate() {
         let largest = match segment.largest()? {
             Some((largest, _)) => largest,
@@ -52,7 +60,7 @@ pub(super) fn offset_for_time(
             },
         )?;
         match found {
-            ByTime::Found(found) => return Ok(visible(opened, &view, isolation, found)),
+            ByTime::Found(found) => return Ok(visible(opened, view, isolation, found)),
             ByTime::Nothing => return Ok(None),
             ByTime::Damaged => {}
         }
@@ -65,7 +73,14 @@ pub(super) fn offset_of_max_timestamp(
     opened: &Opened,
     isolation: Isolation,
 ) -> Result<Option<TimestampedOffset>> {
-    let view = opened.published.view();
+    opened.read(|view| offset_of_max_timestamp_in(opened, view, isolation))
+}
+
+fn offset_of_max_timestamp_in(
+    opened: &Opened,
+    view: &View,
+    isolation: Isolation,
+) -> Result<Option<TimestampedOffset>> {
     let mut best: Option<(usize, Timestamp)> = None;
     for (at, segment) in view.segments.iter().enumerate() {
         let largest = segment.largest()?.map_or(-1, |(largest, _)| largest);
@@ -82,7 +97,7 @@ pub(super) fn offset_of_max_timestamp(
         |at, batch| first_record(segment, at, batch, |_, time| time.unwrap_or(-1) == largest),
     )?;
     match found {
-        ByTime::Found(found) => Ok(visible(opened, &view, isolation, found)),
+        ByTime::Found(found) => Ok(visible(opened, view, isolation, found)),
         ByTime::Nothing | ByTime::Damaged => Ok(None),
     }
 }
@@ -93,7 +108,7 @@ fn visible(
     isolation: Isolation,
     found: TimestampedOffset,
 ) -> Option<TimestampedOffset> {
-    let end = opened.readable_end(view, isolation);
+    let end = opened.readable_end(view, FetchOptions::new().isolation(isolation));
     Some(found).filter(|found| found.offset < end)
 }
 

@@ -4,12 +4,13 @@ use std::sync::{Arc, PoisonError};
 
 use super::apply;
 use super::context::Context;
-use super::fetch::Isolation;
+use super::fetch::FetchOptions;
 use super::group::{Failure, Group};
 use super::ledger::{Ledger, Mark};
 use super::plan::Plan;
 use super::replay::Replayed;
 use super::settings::Settings;
+use super::sight::{Sight, plan_beside_writer};
 use super::unsynced::Unsynced;
 use super::view::{Published, View};
 use super::writer::Writer;
@@ -44,6 +45,8 @@ pub(crate) struct Opened {
     pub(super) unsynced: Unsynced,
     /// Held while a segment's aborted transactions are found by replay; where that went last.
     pub(super) replaying: Mutex<Option<Replayed>>,
+    /// What is known of the files, if other processes write them.
+    pub(super) sight: Option<Mutex<Sight>>,
 }
 
 /// Whether the plan was applied yet.
@@ -52,6 +55,8 @@ enum Phase {
     Planned(Box<Plan>),
     Live(Box<Writer>),
     Closed,
+    /// Other processes write; this one never does.
+    Elsewhere,
 }
 
 impl Opened {
@@ -65,12 +70,23 @@ impl Opened {
             map_indexes: context.store.map_indexes,
             index_interval_bytes: context.config.settings().index_interval_bytes,
         };
-        let (plan, ledger) = Plan::make(&context, &shared)?;
+        let (plan, ledger, sight) = if context.read_only {
+            let (mut plan, ledger, planned) = plan_beside_writer(&context, &shared)?;
+            let sight = Sight::of(&mut plan, &ledger, &planned, shared.index_interval_bytes)?;
+            (plan, ledger, Some(Mutex::new(sight)))
+        } else {
+            let (plan, ledger) = Plan::make(&context, &shared)?;
+            (plan, ledger, None)
+        };
+        let published = Arc::new(Published::new(plan.view()));
+        let group = Group::new(plan.durable_end);
+        let phase = if sight.is_some() { Phase::Elsewhere } else { Phase::Planned(Box::new(plan)) };
         Ok(Opened {
-            published: Arc::new(Published::new(plan.view())),
-            group: Group::new(plan.durable_end),
-            writer: Mutex::new(Phase::Planned(Box::new(plan))),
+            published,
+            group,
+            writer: Mutex::new(phase),
             ledger: Mutex::new(ledger),
+            sight,
             unsynced: Unsynced::default(),
             replaying: Mutex::default(),
             shared,
@@ -103,6 +119,7 @@ impl Opened {
         match &mut *phase {
             Phase::Live(writer) => work(writer),
             Phase::Planned(_) | Phase::Closed => Err(Error::Closed),
+            Phase::Elsewhere => Err(Error::ReadOnly),
         }
     }
 
@@ -119,7 +136,7 @@ impl Opened {
         let mut phase = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *phase, Phase::Closed) {
             Phase::Live(writer) => Ok(Some(writer)),
-            Phase::Planned(_) => Ok(None),
+            Phase::Planned(_) | Phase::Elsewhere => Ok(None),
             Phase::Closed => Err(Error::Closed),
         }
     }
@@ -129,6 +146,7 @@ impl Opened {
         let phase = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         match &*phase {
             Phase::Planned(plan) => (true, plan.clean),
+            Phase::Elsewhere => (true, true),
             Phase::Live(_) | Phase::Closed => (false, false),
         }
     }
@@ -161,8 +179,8 @@ impl Opened {
     }
 
     /// The first offset that a reader may not see. A poisoned log reads up to its durable end.
-    pub(super) fn readable_end(&self, view: &View, isolation: Isolation) -> Offset {
-        let bound = view.bound(isolation);
+    pub(super) fn readable_end(&self, view: &View, options: FetchOptions) -> Offset {
+        let bound = view.bound(options);
         match self.group.poison() {
             Some(_) => bound.min(view.durable_end),
             None => bound,

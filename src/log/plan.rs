@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::LEADER_EPOCHS;
-use super::context::Context;
+use super::context::{Context, KafkaSays};
 use super::leader_epoch_file;
 use super::leader_epochs::LeaderEpochs;
 use super::ledger::Ledger;
@@ -17,6 +17,7 @@ use super::scan::{Scanned, Scanner, for_each_batch};
 use super::seal::facts_of;
 use super::view::View;
 use crate::error::{Cause, Error, Result};
+use crate::fs::Dir;
 use crate::record::{LeaderEpoch, Offset};
 use crate::segment::names::{self, Part, SWAP};
 use crate::segment::{Facts, Known, Segment, Shared, Source, Stop};
@@ -155,6 +156,7 @@ impl Plan {
             gap: self.gap,
             cuts: 0,
             ended: false,
+            stuck: None,
         }
     }
 }
@@ -170,8 +172,49 @@ pub(super) fn tip_of(segment: &Segment) -> Tip {
     }
 }
 
+/// `leader-epoch-checkpoint`.
+pub(super) enum EpochFile {
+    Read(LeaderEpochs),
+    /// Without a byte: of a new log, or one whose content was lost.
+    Empty,
+    /// Missing or damaged.
+    Lost,
+}
+
+pub(super) fn read_epochs(dir: &Dir) -> Result<EpochFile> {
+    let bytes = match dir.read_small(LEADER_EPOCHS, MOST_EPOCH_BYTES) {
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => None,
+        read => read.map_err(|e| Error::io("read", dir.path().join(LEADER_EPOCHS), e))?,
+    };
+    Ok(match bytes.as_deref().map(|bytes| (bytes.is_empty(), leader_epoch_file::decode(bytes))) {
+        Some((true, _)) => EpochFile::Empty,
+        Some((false, Ok(entries))) => {
+            let entries = entries.iter().map(|entry| (entry.epoch, entry.start_offset));
+            EpochFile::Read(LeaderEpochs::from_entries(entries))
+        }
+        Some((false, Err(_))) | None => EpochFile::Lost,
+    })
+}
+
+/// The log start, by the manifest, by the segments that are there, and by Kafka's checkpoint.
+pub(super) fn log_start_of(ledger: &Ledger, bases: &BTreeSet<Offset>, kafka: &KafkaSays) -> Offset {
+    let first = bases.first().copied();
+    // A sealed segment that is missing in front is missing data, and no new start.
+    let sealed = ledger.entries().map(|entry| entry.base_offset).min();
+    let sealed = sealed.filter(|_| ledger.proved);
+    let first = first.into_iter().chain(sealed).min().unwrap_or(0);
+    // Kafka's file has no checksum: it counts where ours may lack something.
+    let counts = !ledger.proved || ledger.may_have_lost_changes(bases.iter().copied());
+    let mut kafka = kafka.log_start.filter(|_| counts).unwrap_or(0);
+    if let Some(slot) = ledger.slot().filter(|_| ledger.proved) {
+        // Nor can it lie far behind what is there: a line that rotted empties no log.
+        kafka = kafka.min(slot.durable_end.max(bases.last().copied().unwrap_or(0)));
+    }
+    first.max(ledger.log_start()).max(kafka)
+}
+
 /// A segment as its entry in the manifest has it.
-fn known_by(entry: &SegmentEntry) -> Known {
+pub(super) fn known_by(entry: &SegmentEntry) -> Known {
     Known {
         end: entry.log_bytes,
         facts: Some(facts_of(entry)),
@@ -184,19 +227,12 @@ fn known_by(entry: &SegmentEntry) -> Known {
 impl Planner<'_> {
     /// Reads `leader-epoch-checkpoint`. A lost or damaged one is found again from the batches.
     fn read_epochs(&mut self) -> Result<()> {
-        let dir = &self.context.dir;
-        let bytes = match dir.read_small(LEADER_EPOCHS, MOST_EPOCH_BYTES) {
-            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => None,
-            read => read.map_err(|e| Error::io("read", dir.path().join(LEADER_EPOCHS), e))?,
-        };
-        let entries = bytes.as_deref().map(leader_epoch_file::decode);
-        // A file without a byte is one of a new log, or one whose content was lost.
-        self.no_epochs = bytes.as_deref().is_some_and(<[u8]>::is_empty);
-        if let Some(Ok(entries)) = entries.filter(|_| !self.no_epochs) {
-            let entries = entries.iter().map(|entry| (entry.epoch, entry.start_offset));
-            self.plan.epochs = LeaderEpochs::from_entries(entries);
-        } else {
-            self.plan.owes_epochs = true;
+        match read_epochs(&self.context.dir)? {
+            EpochFile::Read(epochs) => self.plan.epochs = epochs,
+            left => {
+                self.no_epochs = matches!(left, EpochFile::Empty);
+                self.plan.owes_epochs = true;
+            }
         }
         Ok(())
     }
@@ -241,22 +277,8 @@ impl Planner<'_> {
     }
 
     fn find_log_start(&mut self) {
-        let first = self.plan.listing.bases.first().copied();
-        // A sealed segment that is missing in front is missing data, and no new start.
-        let sealed = self.ledger.entries().map(|entry| entry.base_offset).min();
-        let sealed = sealed.filter(|_| self.ledger.proved);
-        let first = first.into_iter().chain(sealed).min().unwrap_or(0);
-        let ours = self.ledger.log_start();
-        // Kafka's file has no checksum: it counts where ours may lack something.
-        let bases = self.plan.listing.bases.iter().copied();
-        let counts = !self.ledger.proved || self.ledger.may_have_lost_changes(bases);
-        let mut kafka = self.context.kafka.log_start.filter(|_| counts).unwrap_or(0);
-        if let Some(slot) = self.ledger.slot().filter(|_| self.ledger.proved) {
-            // Nor can it lie far behind what is there: a line that rotted empties no log.
-            let last = self.plan.listing.bases.last().copied().unwrap_or(0);
-            kafka = kafka.min(slot.durable_end.max(last));
-        }
-        self.plan.log_start = first.max(ours).max(kafka);
+        let bases = &self.plan.listing.bases;
+        self.plan.log_start = log_start_of(self.ledger, bases, &self.context.kafka);
     }
 
     /// Puts the chain of segments together: those that the manifest vouches for as it says, those

@@ -8,8 +8,10 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use super::fetch::FetchOptions;
 use super::leader_epochs::LeaderEpochs;
 use super::opened::Tip;
+use crate::error::Error;
 use crate::record::Offset;
 use crate::segment::Segment;
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -33,12 +35,33 @@ pub(crate) struct View {
     pub(crate) cuts: u64,
     /// Nothing more will come: closed or poisoned.
     pub(crate) ended: bool,
+    /// What keeps a reader from going on at the log end, where another process writes.
+    pub(crate) stuck: Option<Error>,
 }
 
 impl View {
     /// The segment that holds `offset`, or would: the last one that begins at or below it.
     pub(crate) fn segment_for(&self, offset: Offset) -> Option<usize> {
         self.segments.partition_point(|segment| segment.base_offset() <= offset).checked_sub(1)
+    }
+
+    /// Whether a fetch from `offset` on has something to bring, or to tell: that the log ends before
+    /// it, or what keeps it from going on.
+    pub(super) fn has_news_for(&self, offset: Offset, options: FetchOptions) -> bool {
+        self.bound(options) > offset || self.log_end_offset < offset || self.stuck.is_some()
+    }
+
+    /// Whether nobody could tell it from `other`.
+    pub(super) fn shows_the_same_as(&self, other: &View) -> bool {
+        let numbers = |view: &View| {
+            let ends = (view.log_end_offset, view.last_stable_offset, view.durable_end);
+            (view.log_start_offset, ends, view.tip, view.cuts, view.ended)
+        };
+        numbers(self) == numbers(other)
+            && Arc::ptr_eq(&self.segments, &other.segments)
+            && Arc::ptr_eq(&self.epochs, &other.epochs)
+            && self.gap == other.gap
+            && self.stuck.is_some() == other.stuck.is_some()
     }
 }
 
@@ -128,23 +151,16 @@ impl Published {
 #[derive(Debug)]
 pub struct Grown {
     pub(crate) published: Arc<Published>,
-    pub(crate) offset: Offset,
-    pub(crate) stable: bool,
+    pub(super) offset: Offset,
+    pub(super) options: FetchOptions,
 }
 
 impl Future for Grown {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let (offset, stable) = (self.offset, self.stable);
-        let there = self.published.poll(context.waker(), |view| view.end_for(stable) > offset);
+        let (offset, options) = (self.offset, self.options);
+        let there = self.published.poll(context.waker(), |view| view.has_news_for(offset, options));
         if there { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-impl View {
-    /// The offset behind the last record that a reader of this kind may see.
-    pub(crate) fn end_for(&self, stable: bool) -> Offset {
-        if stable { self.last_stable_offset } else { self.log_end_offset }
     }
 }

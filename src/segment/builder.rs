@@ -5,6 +5,7 @@ use crate::index::{OffsetEntry, TimeEntry};
 use crate::record::{Offset, RecordBatch, Timestamp};
 
 /// Builds what an appender would have built.
+#[derive(Debug)]
 pub(crate) struct Builder {
     pub(crate) facts: Facts,
     base: Offset,
@@ -28,6 +29,23 @@ impl Builder {
             last_offset: -1,
             last_time: -1,
         }
+    }
+
+    /// Goes on behind batches of which `facts` are known, `since` bytes behind the last one that has
+    /// an entry in the offset index.
+    pub(crate) fn resume(base: Offset, interval: u32, facts: Facts, since: u64) -> Self {
+        Builder {
+            facts,
+            since,
+            last_offset: facts.next_offset - 1,
+            last_time: facts.largest.map_or(-1, |(timestamp, _)| timestamp),
+            ..Builder::new(base, interval)
+        }
+    }
+
+    /// The entries for both indexes since they were last taken.
+    pub(crate) fn take_entries(&mut self) -> (Vec<u8>, Vec<u8>) {
+        (std::mem::take(&mut self.offsets), std::mem::take(&mut self.times))
     }
 
     /// Counts in the batch at `position`.

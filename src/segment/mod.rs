@@ -5,6 +5,7 @@
 mod active;
 mod builder;
 mod cache;
+mod extend;
 mod facts;
 mod file;
 mod index_file;
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) use active::{Active, AppendFailure, Incoming, Limits};
 pub(crate) use builder::Builder;
 pub(crate) use cache::IndexCache;
+pub(crate) use extend::Extension;
 pub(crate) use facts::Facts;
 pub use file::{Damage, LogFile, LogPiece, LogPieces, Piece, base_offset_of};
 pub use index_file::{IndexFile, IndexFileEntry, OffsetIndexEntry, TimeIndexEntry};

@@ -11,10 +11,11 @@
 
 use std::collections::BTreeMap;
 
+use super::CLEAN_SHUTDOWN;
 use super::checkpoint::{self, CheckpointError, OPENING_TOPIC, PartitionOffset};
-use super::found::warning;
+use super::found::{MOST_BYTES, read, warning};
 use crate::error::{Error, Result};
-use crate::fs::Dir;
+use crate::fs::{Dir, Stamp};
 use crate::log::{KafkaSays, Standing};
 use crate::record::Offset;
 use crate::wire::crc32c;
@@ -44,6 +45,8 @@ pub(super) struct Checkpoints {
     lines: [BTreeMap<(String, u32), Offset>; 3],
     /// Length and checksum of what stands in the files, as far as it is known.
     written: [Option<(usize, u32)>; 3],
+    /// How the files were before they were last read, for who only reads them.
+    stamps: [Option<Stamp>; 3],
 }
 
 impl Checkpoints {
@@ -71,6 +74,30 @@ impl Checkpoints {
                 self.lines[at].insert((topic, partition.unsigned_abs()), offset);
             }
         }
+    }
+
+    /// Reads those again that another process has written since they were last read, for who only
+    /// reads. What is strange about them is told when the store is opened.
+    pub(super) fn look_again(&mut self, root: &Dir) -> Result<()> {
+        let failed = |name: &str, error| Error::io("look at", root.path().join(name), error);
+        let marker = root.stamp_of(CLEAN_SHUTDOWN).map_err(|e| failed(CLEAN_SHUTDOWN, e))?;
+        self.stopped_cleanly = marker.is_some();
+        for (at, name) in FILES.iter().enumerate() {
+            let stamp = root.stamp_of(name).map_err(|error| failed(name, error))?;
+            if stamp == self.stamps[at] {
+                continue;
+            }
+            let bytes = read(root, name, MOST_BYTES, &mut Vec::new())?;
+            self.lines[at].clear();
+            if at == File::HighWatermark as usize {
+                self.opening = None;
+            }
+            if let Some(bytes) = bytes {
+                self.read(at, &bytes, root, &mut Vec::new());
+            }
+            self.stamps[at] = stamp;
+        }
+        Ok(())
     }
 
     /// What they say of one log.

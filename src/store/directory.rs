@@ -17,7 +17,7 @@ use super::{CLEAN_SHUTDOWN, LOCK, META_PROPERTIES, OWNER, TOPICS, clean_shutdown
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Kind, Lock};
-use crate::log::{MANIFEST, WATERMARK, fill_directory, partition_metadata};
+use crate::log::{KafkaSays, MANIFEST, WATERMARK, fill_directory, partition_metadata};
 use crate::planted::{self, Bug};
 use crate::record::Timestamp;
 
@@ -87,6 +87,13 @@ impl Directory {
         *self.checkpoints() = found.checkpoints;
         *locked(&self.warnings) = found.warnings;
         Ok(())
+    }
+
+    /// The opening number that the directory carries now, and what Kafka's files say of a partition.
+    pub(super) fn look_for(&self, topic: &str, number: i32) -> Result<(Option<i32>, KafkaSays)> {
+        let mut checkpoints = self.checkpoints();
+        checkpoints.look_again(&self.root)?;
+        Ok((checkpoints.opening, checkpoints.of_log(topic, number.unsigned_abs())))
     }
 
     /// Tells who has the store. For lack of room that waits until the first write.

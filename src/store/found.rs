@@ -149,7 +149,12 @@ impl Found {
 }
 
 /// A small file; one that is too long to be what it should counts as damaged.
-fn read(root: &Dir, name: &str, most: u64, warnings: &mut Vec<String>) -> Result<Option<Vec<u8>>> {
+pub(super) fn read(
+    root: &Dir,
+    name: &str,
+    most: u64,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Vec<u8>>> {
     match root.read_small(name, most) {
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
             warnings.push(warning(root, name, error));

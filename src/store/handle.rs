@@ -16,7 +16,7 @@ use crate::record::Timestamp;
 /// A log directory: topics, their partitions, and what is done for them now and then.
 ///
 /// Cheap to clone; all clones, in all threads, are the same store. Only one process can have it open
-/// for writing, any number can read it ([`StoreOptions::read_only`]).
+/// for writing, any number can read it ([`Store::open_read_only`]).
 ///
 /// Nothing is written to a partition before the first append to it. [`Store::close`] makes everything
 /// durable and leaves a directory that opens without a scan, here and in Kafka. A store that is
@@ -34,7 +34,7 @@ use crate::record::Timestamp;
 /// log.append(Batch::of([Record::new().key("k").value("v")]), Durability::Synced)?;
 /// store.close()?;
 ///
-/// let store = Store::options().read_only(true).open(&path)?;
+/// let store = Store::open_read_only(&path)?;
 /// let fetched = store.log("events", 0)?.fetch(0, FetchOptions::new())?;
 /// assert_eq!(fetched.records().count(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -76,6 +76,16 @@ impl Store {
     /// As [`StoreOptions::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Store> {
         Store::options().open(path)
+    }
+
+    /// Opens the store at `path` for reading alone, beside whoever writes it: no lock is taken, and
+    /// nothing is written. See [`StoreOptions::read_only`].
+    ///
+    /// # Errors
+    ///
+    /// As [`StoreOptions::open`].
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Store> {
+        Store::options().read_only(true).open(path)
     }
 
     /// How to open one otherwise.

@@ -67,8 +67,13 @@ impl StoreOptions {
         self
     }
 
-    /// Opens for reading alone: any Kafka log directory, also one that is in use. No lock is taken
-    /// and nothing is written at all.
+    /// Opens for reading alone: any Kafka log directory, also one that another process is writing,
+    /// strandline or a Kafka broker. No lock is taken and nothing is written at all.
+    ///
+    /// A log of such a store shows what was there when it was first used, and what was seen since:
+    /// [`Log::refresh`](crate::Log::refresh) looks again, and who waits for records or follows the
+    /// log ([`Log::follow`](crate::Log::follow)) sees them as they come. Records of a broker are
+    /// seen up to the log end, its high watermark is not known.
     ///
     /// Default: no.
     #[must_use]
@@ -201,6 +206,11 @@ impl StoreOptions {
             directory.claim()?;
         }
         let behind_gate = Arc::clone(&directory);
+        let mut gate = Gate::new(opening, move || behind_gate.apply());
+        if !is_writable {
+            let directory = Arc::clone(&directory);
+            gate = gate.looking(move |topic, partition| directory.look_for(topic, partition));
+        }
         let surroundings = Surroundings {
             clock: self.clock,
             handles: Handles::new(self.max_open_files),
@@ -208,7 +218,7 @@ impl StoreOptions {
             map_indexes: self.map_indexes,
             zeros_ahead: self.zeros_ahead,
             work: Signal::default(),
-            gate: Gate::new(opening, move || behind_gate.apply()),
+            gate,
             booted_since,
         };
         let core = Arc::new(Core::new(directory, Arc::new(surroundings)));

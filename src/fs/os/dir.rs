@@ -8,11 +8,11 @@ use std::sync::Arc;
 use nix::dir::Type;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstatat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, close, fsync, unlinkat};
 
-use super::{File, Lock, uninterrupted};
-use crate::fs::{Access, Entry, Kind};
+use super::{File, Lock, stamp, uninterrupted};
+use crate::fs::{Access, Entry, Kind, Stamp};
 
 /// What a directory is made with, less the umask.
 const DIR_MODE: Mode = Mode::from_bits_truncate(0o750);
@@ -85,6 +85,18 @@ impl Dir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    pub(in crate::fs) fn stamp(&self) -> io::Result<Option<Stamp>> {
+        match self.descriptor().and_then(|dir| uninterrupted(|| fstat(&dir))) {
+            Ok(stat) => Ok(Some(stamp(&stat))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(in crate::fs) fn stamp_of(&self, name: &str) -> io::Result<Option<Stamp>> {
+        Ok(look_at(self.descriptor()?, component(name)?)?.as_ref().map(stamp))
     }
 
     pub(in crate::fs) fn create(&self, name: &str) -> io::Result<File> {

@@ -7,10 +7,11 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::fstat;
 use nix::unistd::{Whence, lseek};
 
-use super::{offset, uninterrupted};
-use crate::fs::Mapping;
+use super::{offset, stamp, uninterrupted};
+use crate::fs::{Mapping, Stamp};
 
 /// How often a write that would have to wait is tried again before that is an error.
 const PATIENCE: u32 = 1000;
@@ -118,6 +119,10 @@ impl File {
         let metadata = self.metadata()?;
         let seconds = metadata.mtime().saturating_mul(1000);
         Ok(seconds.saturating_add(metadata.mtime_nsec() / 1_000_000))
+    }
+
+    pub(in crate::fs) fn stamp(&self) -> io::Result<Stamp> {
+        Ok(stamp(&uninterrupted(|| fstat(&self.0))?))
     }
 
     pub(in crate::fs) fn truncate(&self, len: u64) -> io::Result<()> {

@@ -9,10 +9,13 @@ use std::io;
 
 use nix::errno::Errno;
 use nix::libc::off_t;
+use nix::sys::stat::FileStat;
 
 pub(super) use dir::Dir;
 pub(super) use file::File;
 pub(super) use lock::Lock;
+
+use super::Stamp;
 
 /// Calls again as long as a signal interrupts the call.
 fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
@@ -27,6 +30,16 @@ fn uninterrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {
 /// A position as the operating system counts; `InvalidInput` beyond that.
 fn offset(position: u64) -> io::Result<off_t> {
     off_t::try_from(position).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+/// What a status says of which file it is and how it is.
+fn stamp(stat: &FileStat) -> Stamp {
+    let seconds = i128::from(stat.st_ctime);
+    Stamp {
+        inode: (stat.st_dev, stat.st_ino),
+        len: stat.st_size.unsigned_abs(),
+        changed_ns: seconds * 1_000_000_000 + i128::from(stat.st_ctime_nsec),
+    }
 }
 
 /// See [`super::Dir::boot_id`].

@@ -1,5 +1,6 @@
 //! Directories and locks of the simulated disk.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::file::File;
 use super::names::{Change, Names};
 use super::pages::Pages;
 use super::state::{Image, Inode, Node, ROOT, State};
-use crate::fs::{Access, Entry, Kind};
+use crate::fs::{Access, Entry, Kind, Stamp};
 
 /// See [`crate::fs::Dir`]. Found by its path at each call, as beneath a root that is held open.
 #[derive(Clone, Debug)]
@@ -71,6 +72,23 @@ impl Dir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    pub(in crate::fs) fn stamp(&self) -> io::Result<Option<Stamp>> {
+        let mut state = self.disk.state();
+        state.look("look at", &self.label())?;
+        match self.node(&state.image) {
+            Ok(node) => Ok(Some(stamp(&state.image, node))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(in crate::fs) fn stamp_of(&self, name: &str) -> io::Result<Option<Stamp>> {
+        let mut state = self.disk.state();
+        state.look("look at", name)?;
+        let node = self.there(&state.image, name)?;
+        Ok(node.map(|node| stamp(&state.image, node)))
     }
 
     pub(in crate::fs) fn create(&self, name: &str) -> io::Result<File> {
@@ -242,6 +260,20 @@ fn names(image: &Image, node: Node) -> io::Result<&Names> {
         Inode::Dir(names) => Ok(names),
         _ => Err(error(Errno::ENOTDIR)),
     }
+}
+
+/// How a node is now. No clock is here: the names of a directory stand for the time.
+pub(super) fn stamp(image: &Image, node: Node) -> Stamp {
+    let (len, changed_ns) = match &*image.inodes[node] {
+        Inode::File(pages) => (pages.now.len() as u64, 0),
+        Inode::Dir(names) => {
+            let mut hasher = DefaultHasher::new();
+            names.now.hash(&mut hasher);
+            (0, hasher.finish())
+        }
+        Inode::Other => (0, 0),
+    };
+    Stamp { inode: (0, node as u64), len, changed_ns: changed_ns.into() }
 }
 
 /// Whether `node` may take the name of `target`, as the system has it.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use nix::errno::Errno;
 
 use super::Disk;
+use super::dir::stamp;
 use super::fault::{Fault, error};
 use super::pages::Pages;
 use super::state::{Inode, Node, State};
-use crate::fs::{Access, Mapping};
+use crate::fs::{Access, Mapping, Stamp};
 
 /// A file cannot be longer than this here, so that no test runs out of memory by mistake.
 const LONGEST: u64 = 1 << 30;
@@ -79,6 +80,12 @@ impl File {
         let mut state = self.disk.state();
         state.look("length of", &self.name)?;
         Ok(pages(&mut state, self.node)?.now.len() as u64)
+    }
+
+    pub(in crate::fs) fn stamp(&self) -> io::Result<Stamp> {
+        let mut state = self.disk.state();
+        state.look("look at", &self.name)?;
+        Ok(stamp(&state.image, self.node))
     }
 
     pub(in crate::fs) fn modified_ms(&self) -> io::Result<i64> {
