@@ -67,4 +67,7 @@ pub use segment::{
     Damage, IndexFile, IndexFileEntry, LogFile, LogPiece, LogPieces, OffsetIndexEntry, Piece,
     TimeIndexEntry, base_offset_of,
 };
-pub use store::{MetaProperties, MetaPropertiesError, Store, StoreOptions, Topic, TopicOptions};
+pub use store::{
+    DurableMark, FaultKind, FileEntry, FileFault, MetaProperties, MetaPropertiesError,
+    ProducerState, SealedSegment, SmallFile, Store, StoreOptions, Topic, TopicOptions,
+};

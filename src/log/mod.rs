@@ -59,6 +59,7 @@ pub(crate) use housekeeping::Standing;
 pub(crate) use ledger::manifest_topic_id;
 pub use lookup::TimestampedOffset;
 pub(crate) use origin::Origin;
+pub(crate) use producers::ProducerEntry;
 pub(crate) use settings::Settings;
 pub use snapshot::SnapshotError;
 pub use topic_id::{TopicId, TopicIdError};

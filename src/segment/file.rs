@@ -115,7 +115,13 @@ impl LogFile {
 
     /// What it holds, from the front.
     pub fn pieces(&self) -> LogPieces<'_> {
-        LogPieces { log: self, window: self.0.window(), position: 0, next_offset: 0 }
+        self.pieces_from(0)
+    }
+
+    /// What it holds from `position` on, where a batch should begin: what an index gave, or an
+    /// earlier piece. Elsewhere there is damage up to the next batch.
+    pub fn pieces_from(&self, position: u64) -> LogPieces<'_> {
+        LogPieces { log: self, window: self.0.window(), position, next_offset: 0 }
     }
 }
 

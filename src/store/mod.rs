@@ -11,6 +11,7 @@ mod directory;
 mod found;
 mod handle;
 mod housekeeping;
+mod look;
 pub(crate) mod meta_properties;
 mod names;
 mod options;
@@ -23,6 +24,8 @@ pub(crate) mod topics;
 
 use checked_text::TextError;
 pub use handle::Store;
+pub use look::{DurableMark, FaultKind, FileEntry, FileFault, ProducerState};
+pub use look::{SealedSegment, SmallFile};
 pub use meta_properties::{MetaProperties, MetaPropertiesError};
 pub use options::StoreOptions;
 pub use topic::{Topic, TopicOptions};

@@ -25,7 +25,7 @@ mod view;
 
 pub(crate) use entry::{Entry, FileSum, LogEnd, SegmentEntry};
 pub(crate) use file::{Change, Manifest};
-pub(crate) use header::{Header, HeaderError};
+pub(crate) use header::{HEADER_LEN, Header, HeaderError};
 pub(crate) use view::{OpenChanges, View};
 
 use crate::record::Offset;

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::common::size64;
 use crate::exit::{Failure, Result};
 use crate::output::format::Format;
+use crate::output::record::{Encoding, Field, Redact};
 use crate::paths::Kind;
 use crate::time::{Form, Times, Zone};
 
@@ -16,6 +17,7 @@ const MOST_INFLATED: u64 = 4 << 30;
 /// How output looks, and what is taken for granted about input.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "For every verb")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Global {
     /// auto (human, piped or not), human, jsonl, csv or raw
     #[arg(short = 'o', long, global = true, value_name = "FORM", default_value = "auto")]
@@ -30,6 +32,30 @@ pub(crate) struct Global {
     #[arg(short = 'F', long, global = true, value_name = "FMT", allow_hyphen_values = true)]
     #[arg(value_parser = Format::parse, hide_short_help = true)]
     pub(crate) format: Option<Format>,
+
+    /// Only these fields of records, in this order: offset,timestamp,key,value,headers and so on
+    #[arg(long, global = true, value_name = "A,B", value_delimiter = ',', hide_short_help = true)]
+    #[arg(hide_possible_values = true)]
+    pub(crate) fields: Vec<Field>,
+
+    /// How bytes are written: utf8 (base64 where they are none), base64, hex, json, escape
+    #[arg(long, global = true, value_name = "HOW", default_value = "utf8")]
+    #[arg(hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
+    pub(crate) encoding: Encoding,
+
+    /// Do not show keys, values or headers; with =sha256 show that of them
+    #[arg(long, global = true, value_name = "WHAT[=sha256]", value_delimiter = ',')]
+    #[arg(hide_short_help = true)]
+    pub(crate) redact: Vec<Redact>,
+
+    /// Write offsets, times and ids as text in JSON, for readers that round large numbers
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) int64_as_string: bool,
+
+    /// What stands for null in CSV [default: nothing]
+    #[arg(long, global = true, value_name = "TEXT", default_value = "", hide_short_help = true)]
+    #[arg(hide_default_value = true, allow_hyphen_values = true)]
+    pub(crate) null: String,
 
     /// Colours: auto (a terminal gets them), always, never
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]

@@ -18,6 +18,8 @@ mod permission;
 mod progress;
 #[allow(dead_code, reason = "verbs that come use the rest")]
 mod reading;
+#[allow(dead_code, reason = "verbs that come use the rest")]
+mod select;
 mod time;
 mod verbs;
 

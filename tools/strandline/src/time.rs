@@ -27,6 +27,26 @@ pub(crate) fn parse(text: &str, now_ms: i64) -> Result<i64, String> {
     })
 }
 
+/// A range of times, both ends open if they are left out: `A..B`, `A..`, `..B`, `@1:@2`, or `A`
+/// alone, which is from then on. `B` may leave out the date of `A`. `B` is not in it.
+pub(crate) fn parse_range(text: &str, now_ms: i64) -> Result<(Option<i64>, Option<i64>), String> {
+    let two = text
+        .split_once("..")
+        .or_else(|| text.split_once(":@").map(|(a, _)| (a, &text[a.len() + 1..])));
+    let (from, until) = two.unwrap_or((text, ""));
+    let end = |text: &str| if text.is_empty() { Ok(None) } else { parse(text, now_ms).map(Some) };
+    let is_clock = until.contains(':') && !until.contains(['T', ' ', '@']);
+    let until = match from.split_once(['T', ' ']) {
+        Some((date, _)) if is_clock => format!("{date}T{until}"),
+        _ => until.to_owned(),
+    };
+    let (from, until) = (end(from)?, end(&until)?);
+    if from.zip(until).is_some_and(|(from, until)| until < from) {
+        return Err(format!("`{text}` ends before it begins"));
+    }
+    Ok((from, until))
+}
+
 /// Milliseconds since 1970 of an RFC 3339 time; what is below a millisecond is dropped.
 pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
     let time: Timestamp = text.parse().ok()?;
@@ -326,6 +346,20 @@ mod tests {
             [0, 1500, 90_000, 273_600_000, -12_000].map(relative),
             ["0ms ago", "1s ago", "1m 30s ago", "3d 4h ago", "in 12s"]
         );
+    }
+
+    #[test]
+    fn a_range_of_times_may_leave_out_ends_and_the_second_date() {
+        let ten = 1_714_557_600_000;
+        let range = |text| parse_range(text, ten);
+        let five = ten + 300_000;
+        assert_eq!(range("2024-05-01T10:00Z..10:05Z"), Ok((Some(ten), Some(five))));
+        assert_eq!(range("-15m.."), Ok((Some(ten - 900_000), None)));
+        assert_eq!(range("@5:@9"), Ok((Some(5), Some(9))));
+        assert_eq!(range("@5..@9"), Ok((Some(5), Some(9))));
+        assert_eq!(range("..@9"), Ok((None, Some(9))));
+        assert_eq!(range("2024-05-01T10:00Z"), Ok((Some(ten), None)));
+        assert!(range("@9..@5").is_err() && range("x..").is_err());
     }
 
     #[test]

@@ -98,7 +98,8 @@ mod tests {
 
     use super::*;
     use crate::input::Time;
-    use crate::output::json::{Origin, record_line};
+    use crate::output::format::Row;
+    use crate::output::record::Writer;
 
     #[test]
     fn what_is_written_for_a_record_is_read_back() {
@@ -115,7 +116,16 @@ mod tests {
                 .map(Result::unwrap)
             {
                 let mut line = Vec::new();
-                record_line(&record, Origin::Partition("t", 0), &mut line);
+                let (topic, partition, number) = ("t", 0, 0);
+                let row = Row {
+                    record: &record,
+                    batch: None,
+                    batch_position: None,
+                    topic,
+                    partition,
+                    number,
+                };
+                Writer::plain_json().write(row, &mut line).unwrap();
                 let parsed = parse(&line).unwrap().unwrap();
                 assert_eq!(parsed.key.as_deref(), record.key());
                 assert_eq!(parsed.value.as_deref(), record.value());

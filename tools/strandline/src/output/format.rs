@@ -111,6 +111,11 @@ impl Format {
         Ok(Format(items))
     }
 
+    /// Whether the running number is in it.
+    pub(crate) fn counts(&self) -> bool {
+        self.0.contains(&Item::Number(Number::Running))
+    }
+
     /// Appends a record. A key or value that is null leaves nothing; a number or a time that there
     /// is not, `-`.
     ///

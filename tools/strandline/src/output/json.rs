@@ -5,8 +5,6 @@ use std::io::Write;
 
 use strandline::record::{BatchHeader, ControlRecord, FetchedRecord, TransactionEnd};
 
-use crate::base64;
-
 /// The schema that `file` and `summary` lines name.
 pub(crate) const SCHEMA: &str = "strandline/1";
 
@@ -108,21 +106,6 @@ impl<'a> Object<'a> {
     pub(crate) fn null(&mut self, name: &str) {
         self.field(name).extend_from_slice(b"null");
     }
-
-    /// Bytes: text if they are UTF-8; else base64, and a field `encoding` that says so.
-    fn bytes(&mut self, name: &str, encoding: &str, value: Option<&[u8]>) {
-        match value.map(|value| (value, std::str::from_utf8(value))) {
-            None => self.null(name),
-            Some((_, Ok(text))) => self.text(name, text),
-            Some((bytes, Err(_))) => {
-                let out = self.field(name);
-                out.push(b'"');
-                base64::encode(bytes, out);
-                out.push(b'"');
-                self.text(encoding, "base64");
-            }
-        }
-    }
 }
 
 /// Appends a number in decimal.
@@ -139,20 +122,36 @@ pub(crate) fn decimal(value: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[from..]);
 }
 
+/// Which bytes of a JSON string are not written as they are.
+const ESCAPED: [bool; 256] = {
+    let mut escaped = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        escaped[byte] = true;
+        byte += 1;
+    }
+    escaped[0x7f] = true;
+    escaped[b'"' as usize] = true;
+    escaped[b'\\' as usize] = true;
+    escaped
+};
+
 /// Appends a JSON string.
 pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut plain_from = 0;
     for (at, &byte) in bytes.iter().enumerate() {
+        if !ESCAPED[usize::from(byte)] {
+            continue;
+        }
         let short: &[u8] = match byte {
             b'"' => b"\\\"",
             b'\\' => b"\\\\",
             b'\n' => b"\\n",
             b'\r' => b"\\r",
             b'\t' => b"\\t",
-            0..0x20 | 0x7f => b"",
-            _ => continue,
+            _ => b"",
         };
         out.extend_from_slice(&bytes[plain_from..at]);
         plain_from = at + 1;
@@ -164,47 +163,6 @@ pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(&bytes[plain_from..]);
     out.push(b'"');
-}
-
-/// Where a record comes from, as far as a line says it.
-#[derive(Clone, Copy)]
-pub(crate) enum Origin<'a> {
-    /// A batch at this position of a file.
-    Batch(u64),
-    /// A partition of a topic.
-    Partition(&'a str, u32),
-}
-
-/// Appends a `record` line.
-pub(crate) fn record_line(record: &FetchedRecord<'_>, origin: Origin<'_>, out: &mut Vec<u8>) {
-    let mut line = Object::line("record", out);
-    if let Origin::Partition(topic, partition) = origin {
-        line.text("topic", topic);
-        line.number("partition", partition);
-    }
-    line.number("offset", record.offset());
-    line.maybe_number("timestamp", record.timestamp());
-    line.bytes("key", "keyEncoding", record.key());
-    line.bytes("value", "valueEncoding", record.value());
-    line.maybe_number("keySize", record.key().map(|key| key.len() as i64));
-    line.maybe_number("valueSize", record.value().map(|value| value.len() as i64));
-    line.maybe_number("sequence", record.sequence().map(|sequence| sequence.0));
-    let headers = line.field("headers");
-    headers.push(b'[');
-    for (number, header) in record.headers().enumerate() {
-        if number > 0 {
-            headers.push(b',');
-        }
-        let mut object = Object::begin(headers);
-        object.bytes("key", "keyEncoding", Some(header.key));
-        object.bytes("value", "valueEncoding", header.value);
-        object.end();
-    }
-    headers.push(b']');
-    if let Origin::Batch(position) = origin {
-        line.size("batchPosition", position);
-    }
-    line.end_line();
 }
 
 /// Appends a `batch` line.
@@ -313,9 +271,8 @@ mod tests {
         line.number("n", i64::MIN);
         line.maybe_number("none", None::<i64>);
         line.flag("yes", true);
-        line.bytes("raw", "rawEncoding", Some(b"\xff"));
         line.end_line();
-        let wanted = r#"{"type":"x","n":-9223372036854775808,"none":null,"yes":true,"raw":"/w==","rawEncoding":"base64"}"#;
+        let wanted = r#"{"type":"x","n":-9223372036854775808,"none":null,"yes":true}"#;
         assert_eq!(String::from_utf8(out).unwrap(), format!("{wanted}\n"));
     }
 }

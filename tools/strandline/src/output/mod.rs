@@ -5,6 +5,7 @@ pub(crate) mod format;
 pub(crate) mod grid;
 pub(crate) mod human;
 pub(crate) mod json;
+pub(crate) mod record;
 pub(crate) mod style;
 
 use std::io::{IsTerminal, Stdout, Write};
@@ -67,6 +68,19 @@ impl Out {
         human::fit(start, self.width, self.style, &mut self.gathered);
         self.gathered.push(b'\n');
         self.settle()
+    }
+
+    /// Appends what others have gathered.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.gathered.len() + bytes.len() >= GATHER_BYTES {
+            self.flush()?;
+        }
+        if bytes.len() < GATHER_BYTES {
+            self.gathered.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let written = self.stdout.lock().write_all(bytes);
+        written.map_err(|error| Failure::output(&error))
     }
 
     /// Writes what was gathered, once it is enough.

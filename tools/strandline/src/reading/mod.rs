@@ -1,7 +1,9 @@
 //! Reading Kafka's files without a store: as little of them as a question needs.
 
 pub(crate) mod headers;
+pub(crate) mod committed;
 pub(crate) mod peek;
+pub(crate) mod place;
 
 use std::fs::{File, OpenOptions};
 use std::io;

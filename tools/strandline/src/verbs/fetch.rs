@@ -17,7 +17,7 @@ use crate::global::Global;
 use crate::output::Out;
 use crate::output::format::Row;
 use crate::output::human::Rows;
-use crate::output::json::{self, Origin};
+use crate::output::record::{OF_A_PARTITION, Writer};
 use crate::time;
 
 /// Fetches records, of one partition after the other. The directory is opened for reading, needs
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     let store = engine::open(&dir, Purpose::Read)?;
     let topic = engine::topic(&store, &dir, &args.topic)?;
     let logs = engine::logs(&topic, args.partition)?;
-    let mut fetch = Fetch::new(args, global);
+    let mut fetch = Fetch::new(args, global)?;
     let from_ms = args.time.as_deref().map(|text| time::parse(text, time::now_ms())).transpose();
     let from_ms = from_ms.map_err(Failure::usage)?;
     let mut readers = Vec::new();
@@ -122,13 +122,14 @@ struct Fetch<'a> {
     options: FetchOptions,
     isolation: Isolation,
     out: Out,
+    writer: Option<Writer>,
     rows: Rows,
     written: u64,
     exit: Exit,
 }
 
 impl<'a> Fetch<'a> {
-    fn new(args: &'a Args, global: &'a Global) -> Self {
+    fn new(args: &'a Args, global: &'a Global) -> Result<Self> {
         let isolation = match args.isolation {
             IsolationArg::Committed => Isolation::ReadCommitted,
             IsolationArg::Uncommitted => Isolation::ReadUncommitted,
@@ -137,9 +138,23 @@ impl<'a> Fetch<'a> {
             .max_bytes(FETCH_BYTES)
             .max_inflated_bytes(MOST_INFLATED)
             .isolation(isolation);
-        let out = Out::new(global);
+        let mut out = Out::new(global);
         let rows = Rows::new(out.style, out.width, global.times());
-        Fetch { args, global, options, isolation, out, rows, written: 0, exit: Exit::Done }
+        let writer = Writer::new(global, OF_A_PARTITION)?;
+        if let Some(writer) = &writer {
+            writer.heading(out.line());
+        }
+        Ok(Fetch {
+            args,
+            global,
+            options,
+            isolation,
+            out,
+            writer,
+            rows,
+            written: 0,
+            exit: Exit::Done,
+        })
     }
 
     fn is_enough(&self) -> bool {
@@ -213,7 +228,7 @@ impl<'a> Fetch<'a> {
     }
 
     fn write(&mut self, log: &Log, fetched: &Fetched) -> Result<()> {
-        let with_batches = self.global.format.is_some();
+        let with_batches = self.global.format.is_some() || !self.global.fields.is_empty();
         let mut headers: Vec<BatchHeader> = Vec::new();
         if with_batches {
             headers.extend(fetched.batches().map(|batch| *batch.header()));
@@ -247,20 +262,13 @@ impl<'a> Fetch<'a> {
     ) -> Result<()> {
         let (topic, partition) = (log.topic(), log.partition());
         let out = self.out.line();
-        match &self.global.format {
-            Some(format) => {
-                let row = Row {
-                    record,
-                    batch,
-                    batch_position: None,
-                    topic,
-                    partition,
-                    number: self.written,
-                };
-                format.write(row, out).map_err(Failure::usage)?;
-            }
-            None if self.global.is_json() => {
-                json::record_line(record, Origin::Partition(topic, partition), out);
+        match &self.writer {
+            Some(writer) => {
+                let number = self.written;
+                writer.write(
+                    Row { record, batch, batch_position: None, topic, partition, number },
+                    out,
+                )?;
             }
             None => self.rows.record(record, out),
         }

@@ -38,6 +38,7 @@ use crate::exit::{Exit, Result};
 use crate::global::Global;
 
 /// What can be done.
+#[expect(clippy::large_enum_variant, reason = "a process makes one")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Partitions and segments: sizes, offsets, times, state

@@ -30,7 +30,8 @@ impl Severity {
 /// One thing that was found.
 #[derive(Clone, Debug)]
 pub(super) struct Finding {
-    code: &'static str,
+    /// What the catalogue calls it; nothing for what stands not in it.
+    code: Option<&'static str>,
     pub(super) severity: Severity,
     position: u64,
     offsets: Option<(i64, i64)>,
@@ -49,7 +50,23 @@ impl Finding {
         position: u64,
         message: &'static str,
     ) -> Finding {
-        Finding { code, severity, position, offsets: None, message, crc: None, text: String::new() }
+        let text = String::new();
+        Finding { code: Some(code), severity, position, offsets: None, message, crc: None, text }
+    }
+
+    /// Something in a small file.
+    pub(super) fn of_file(
+        code: Option<&'static str>,
+        severity: Severity,
+        position: u64,
+        text: String,
+    ) -> Finding {
+        Finding { code, text, ..Finding::new("", severity, position, "cannot be read") }
+    }
+
+    /// With the checksums that differ.
+    pub(super) fn with_crc(self, stored: u32, computed: u32) -> Finding {
+        Finding { crc: Some((stored, computed)), ..self }
     }
 
     fn text(mut self, text: String) -> Finding {
@@ -170,13 +187,13 @@ impl Finding {
     /// Zeros behind the last entry of an index.
     pub(super) fn index_zeros(code: &'static str, position: u64, len: u64) -> Finding {
         let finding = Finding::zero_tail(position, len);
-        Finding { code, ..finding }
+        Finding { code: Some(code), ..finding }
     }
 
     /// Appends a `finding` line.
     pub(super) fn write_json(&self, path: &str, out: &mut Vec<u8>) {
         let mut line = Object::line("finding", out);
-        line.text("code", self.code);
+        line.maybe_text("code", self.code);
         line.text("severity", self.severity.name());
         line.text("path", path);
         line.size("position", self.position);

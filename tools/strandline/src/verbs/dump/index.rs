@@ -65,7 +65,7 @@ impl Dump<'_> {
     /// Shows an index.
     pub(super) fn index<E: Entry>(&mut self, input: &Input) -> Result<()> {
         let index = IndexFile::<E>::open(&input.path, Some(input.base()?))?;
-        self.begin_file(input, index.base_offset(), index.size_bytes())?;
+        self.begin_file(input, index.size_bytes())?;
         if !self.global.is_json() {
             self.begin_entries(input, &index)?;
         }
