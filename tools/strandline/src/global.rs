@@ -102,7 +102,7 @@ pub(crate) struct Global {
 
     /// What a file is, where its name does not tell: log, index, timeindex, txnindex, snapshot,
     /// checkpoint, manifest, watermark and so on
-    #[arg(long = "as", global = true, value_name = "KIND")]
+    #[arg(long = "as", id = "as", global = true, value_name = "KIND")]
     #[arg(hide_possible_values = true, hide_short_help = true)]
     pub(crate) kind: Option<Kind>,
 

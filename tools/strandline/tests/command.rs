@@ -8,5 +8,6 @@ mod command {
     mod ls;
     mod pack;
     mod run;
+    mod select;
     mod store;
 }

@@ -94,7 +94,7 @@ impl Kind {
 
     fn of_record(self, header: &BatchHeader, record: &FetchedRecord<'_>) -> bool {
         self.of_batch(header).unwrap_or_else(|| match self {
-            Kind::Tombstone => record.value().is_none(),
+            Kind::Tombstone => record.value().is_none() && record.key().is_some(),
             kind => {
                 let control = ControlRecord::decode(record);
                 let Ok(ControlRecord::EndTransaction { end, .. }) = control else { return false };

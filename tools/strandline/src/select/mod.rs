@@ -204,6 +204,11 @@ impl Counter {
         Counter { seen: 0, given: 0, skip: 0, sample: 1, limit: None }
     }
 
+    /// Leaves so many out at the beginning.
+    pub(crate) fn behind(skip: u64) -> Counter {
+        Counter { skip, ..Counter::everything() }
+    }
+
     /// Whether the next one is given.
     pub(crate) fn take(&mut self) -> bool {
         let number = self.seen;

@@ -25,8 +25,10 @@ pub(crate) mod adopt;
 pub(crate) mod append;
 pub(crate) mod dump;
 pub(crate) mod fetch;
+pub(crate) mod find;
 pub(crate) mod kafka_dump_log;
 pub(crate) mod ls;
+pub(crate) mod tail;
 pub(crate) mod topic;
 pub(crate) mod tour;
 
@@ -38,13 +40,19 @@ use crate::exit::{Exit, Result};
 use crate::global::Global;
 
 /// What can be done.
-#[expect(clippy::large_enum_variant, reason = "a process makes one")]
+#[allow(clippy::large_enum_variant, reason = "a process makes one")]
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Partitions and segments: sizes, offsets, times, state
     Ls(ls::Args),
     /// Batches, records or entries of any of Kafka's log files
     Dump(dump::Args),
+    /// Where records are that match: by offset, time, key, value, header
+    Find(find::Args),
+    /// The last records; with -f those that come, too
+    Tail(tail::Args),
+    /// The records that come: `tail -f -n 0`
+    Follow(tail::Args),
     /// The main job on a sample, explained: make, append, close, open, fetch, look
     Tour(tour::Args),
     /// Make, list, describe and delete topics
@@ -71,6 +79,9 @@ impl Verb {
         match self {
             Verb::Ls(args) => ls::run(args, global),
             Verb::Dump(args) => dump::run(args, global),
+            Verb::Find(args) => find::run(args, global),
+            Verb::Tail(args) => tail::run(args, global),
+            Verb::Follow(args) => tail::follow(args, global),
             Verb::Tour(args) => tour::run(args, global),
             Verb::Topic(verb) => topic::run(verb, global),
             Verb::Adopt(args) => adopt::run(args, global),

@@ -1,14 +1,14 @@
 //! What is not as it should be: as a sentence, and as a JSON line.
 
 use strandline::record::{BatchError, BatchHeader, RecordError};
-use strandline::{Damage, compression::InflateError};
+use strandline::{Damage, LogPiece, Piece, compression::InflateError};
 
 use crate::output::human::{many, span};
 use crate::output::json::Object;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Severity {
+pub(crate) enum Severity {
     /// Output is incomplete.
     Error,
     /// It may be normal.
@@ -18,7 +18,7 @@ pub(super) enum Severity {
 }
 
 impl Severity {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Severity::Error => "error",
             Severity::Warning => "warning",
@@ -29,10 +29,10 @@ impl Severity {
 
 /// One thing that was found.
 #[derive(Clone, Debug)]
-pub(super) struct Finding {
+pub(crate) struct Finding {
     /// What the catalogue calls it; nothing for what stands not in it.
     code: Option<&'static str>,
-    pub(super) severity: Severity,
+    pub(crate) severity: Severity,
     position: u64,
     offsets: Option<(i64, i64)>,
     /// A few words, always the same for a code.
@@ -40,7 +40,7 @@ pub(super) struct Finding {
     /// Stored and computed checksum.
     crc: Option<(u32, u32)>,
     /// The sentence, without the file.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 impl Finding {
@@ -55,7 +55,7 @@ impl Finding {
     }
 
     /// Something in a small file.
-    pub(super) fn of_file(
+    pub(crate) fn of_file(
         code: Option<&'static str>,
         severity: Severity,
         position: u64,
@@ -65,7 +65,7 @@ impl Finding {
     }
 
     /// With the checksums that differ.
-    pub(super) fn with_crc(self, stored: u32, computed: u32) -> Finding {
+    pub(crate) fn with_crc(self, stored: u32, computed: u32) -> Finding {
         Finding { crc: Some((stored, computed)), ..self }
     }
 
@@ -74,8 +74,19 @@ impl Finding {
         self
     }
 
+    /// What a stretch of a `.log` is that is no batch.
+    pub(crate) fn of_piece(piece: &LogPiece<'_>) -> Option<Finding> {
+        let (position, len) = (piece.position, piece.size_bytes);
+        match &piece.what {
+            Piece::Batch(_) => None,
+            Piece::Damage(damage) => Some(Finding::damage(position, len, damage, true)),
+            Piece::Unfinished => Some(Finding::unfinished(position, len)),
+            Piece::Zeros => Some(Finding::zero_tail(position, len)),
+        }
+    }
+
     /// Zeros up to the end of a `.log`.
-    pub(super) fn zero_tail(position: u64, len: u64) -> Finding {
+    pub(crate) fn zero_tail(position: u64, len: u64) -> Finding {
         Finding::new("LOG002", Severity::Info, position, "zero tail").text(format!(
             "{} at the end, from byte {position}; space taken ahead",
             many(len, "zero byte", "zero bytes")
@@ -83,7 +94,7 @@ impl Finding {
     }
 
     /// A batch at the end that is not whole.
-    pub(super) fn unfinished(position: u64, len: u64) -> Finding {
+    pub(crate) fn unfinished(position: u64, len: u64) -> Finding {
         Finding::new("LOG001", Severity::Warning, position, "unfinished batch at the end").text(
             format!(
                 "{} of an unfinished batch at byte {position}; normal while it is written",
@@ -93,7 +104,7 @@ impl Finding {
     }
 
     /// Damage between batches, or at the end.
-    pub(super) fn damage(position: u64, len: u64, damage: &Damage, of_records: bool) -> Finding {
+    pub(crate) fn damage(position: u64, len: u64, damage: &Damage, of_records: bool) -> Finding {
         let (code, message) = match damage.cause {
             BatchError::Zeros => ("LOG021", "zeros inside"),
             BatchError::LengthTooSmall(_) => ("LOG003", "batch length too small"),
@@ -141,7 +152,7 @@ impl Finding {
     }
 
     /// A batch whose checksum holds and whose records cannot be read.
-    pub(super) fn records(
+    pub(crate) fn records(
         position: u64,
         header: &BatchHeader,
         read: u64,
@@ -169,13 +180,13 @@ impl Finding {
     }
 
     /// An index entry that cannot be.
-    pub(super) fn entry(code: &'static str, position: u64, cause: &str) -> Finding {
+    pub(crate) fn entry(code: &'static str, position: u64, cause: &str) -> Finding {
         Finding::new(code, Severity::Error, position, "impossible entry")
             .text(format!("at byte {position}: {cause}"))
     }
 
     /// Bytes behind the last entry of an index that are no entry.
-    pub(super) fn odd_bytes(code: &'static str, position: u64, len: u64, entry: usize) -> Finding {
+    pub(crate) fn odd_bytes(code: &'static str, position: u64, len: u64, entry: usize) -> Finding {
         Finding::new(code, Severity::Error, position, "size is no multiple of an entry").text(
             format!(
                 "{} at the end, from byte {position}, are no whole entry of {entry}",
@@ -185,13 +196,13 @@ impl Finding {
     }
 
     /// Zeros behind the last entry of an index.
-    pub(super) fn index_zeros(code: &'static str, position: u64, len: u64) -> Finding {
+    pub(crate) fn index_zeros(code: &'static str, position: u64, len: u64) -> Finding {
         let finding = Finding::zero_tail(position, len);
         Finding { code: Some(code), ..finding }
     }
 
     /// Appends a `finding` line.
-    pub(super) fn write_json(&self, path: &str, out: &mut Vec<u8>) {
+    pub(crate) fn write_json(&self, path: &str, out: &mut Vec<u8>) {
         let mut line = Object::line("finding", out);
         line.maybe_text("code", self.code);
         line.text("severity", self.severity.name());

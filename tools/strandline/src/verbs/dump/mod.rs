@@ -1,6 +1,6 @@
 //! `strandline dump`: what files hold.
 
-mod finding;
+pub(crate) mod finding;
 mod index;
 mod log;
 mod pipeline;

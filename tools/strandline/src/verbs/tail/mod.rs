@@ -1,0 +1,230 @@
+//! `strandline tail` and `follow`: the last records of a log, and those that come.
+
+mod follower;
+mod watch;
+
+use strandline::record::RecordBatch;
+use strandline::{LogFile, Piece};
+
+use super::dump::records::{Inflater, Records, Shape, Wanted};
+use crate::exit::{Exit, Failure, Result, complain};
+use crate::global::{Global, Output};
+use crate::output::Out;
+use crate::output::human::Rows;
+use crate::output::record::{OF_A_PARTITION, Writer};
+use crate::paths::{OneLog, PathArgs};
+use crate::reading::committed::Hidden;
+use crate::reading::place;
+use crate::select::{Counter, Filter, Isolation, Range, Select};
+use follower::{Event, Follower};
+use watch::Watch;
+
+/// Shows the last records of each log. With -f it goes on as batches come, through rolls, with a
+/// word on stderr about truncations and segments that compaction replaced; Ctrl-C ends it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    paths: PathArgs,
+
+    /// So many of the last records [default: 10; of `follow`: 0]
+    #[arg(short = 'n', value_name = "N")]
+    number: Option<u64>,
+
+    /// Go on as records come, until Ctrl-C
+    #[arg(short, long)]
+    follow: bool,
+
+    /// Records, which is what it shows anyway; for hands that are used to `dump -r`
+    #[arg(short, long, hide_short_help = true)]
+    records: bool,
+
+    #[command(flatten)]
+    select: Select,
+}
+
+/// Shows the last ones, and goes on if that is asked for.
+pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
+    show(args, global, args.follow, args.number.unwrap_or(10))
+}
+
+/// The same with `-f`, and nothing of what is there already unless `-n` says so.
+pub(crate) fn follow(args: &Args, global: &Global) -> Result<Exit> {
+    show(args, global, true, args.number.unwrap_or(0))
+}
+
+fn show(args: &Args, global: &Global, follow: bool, number: u64) -> Result<Exit> {
+    global.only("tail", &[Output::Human, Output::Jsonl, Output::Csv, Output::Raw])?;
+    if args.paths.paths.iter().any(|path| path.as_os_str() == "-") {
+        return Err(Failure::usage("tail needs files: stdin has no end to look at"));
+    }
+    let (writer, filter) = (Writer::new(global, OF_A_PARTITION)?, args.select.filter()?);
+    let mut out = Out::new(global);
+    let shape = match &writer {
+        Some(writer) => {
+            writer.heading(out.line());
+            Shape::Programs(writer)
+        }
+        None => Shape::People(Box::new(Rows::new(out.style, out.width, global.times()))),
+    };
+    let (logs, exit) = args.paths.logs(global)?;
+    // What changes from here on is seen, however long the first look takes.
+    let watch = if follow { Some(Watch::new(&logs)?) } else { None };
+    let (records, counter) = (Records::new(shape), args.select.counter());
+    let mut tail = Tail { args, global, filter: &filter, out, records, counter, exit };
+    let with_names = logs.len() > 1 && writer.is_none();
+    let mut followers = Vec::new();
+    for log in logs {
+        if with_names {
+            tail.out.text(format_args!("== {}", log.name))?;
+        }
+        // What comes while the last ones are shown is not missed, and not shown twice.
+        let shown = Follower::at_the_end(log).and_then(|follower| {
+            tail.last(&follower.log, number, follower.next_offset)?;
+            Ok(follower)
+        });
+        match shown {
+            Ok(follower) => followers.push(follower),
+            Err(failure) => tail.give_up(failure)?,
+        }
+    }
+    tail.out.flush()?;
+    if let Some(watch) = watch {
+        tail.follow(&mut followers, &watch)?;
+    }
+    tail.out.flush()?;
+    Ok(tail.exit)
+}
+
+struct Tail<'a> {
+    args: &'a Args,
+    global: &'a Global,
+    filter: &'a Filter<'a>,
+    out: Out,
+    records: Records<'a>,
+    counter: Counter,
+    exit: Exit,
+}
+
+impl Tail<'_> {
+    fn give_up(&mut self, failure: Failure) -> Result<()> {
+        if failure.of_output {
+            return Err(failure);
+        }
+        self.out.flush()?;
+        complain("error", &failure.message);
+        self.exit = self.exit.and(failure.exit);
+        Ok(())
+    }
+
+    /// Shows the last records of a log that ends at `end`.
+    fn last(&mut self, log: &OneLog, number: u64, end: i64) -> Result<()> {
+        if number == 0 {
+            return Ok(());
+        }
+        let start = log.segments.first().and_then(|input| input.base_offset).unwrap_or(0);
+        let hidden = match self.args.select.isolation {
+            Isolation::Committed => Some(Hidden::of(log)?),
+            Isolation::Uncommitted => None,
+        };
+        let asked = self.args.select.range(|| Ok(end))?;
+        let wanted = |first: i64| {
+            let (topic, partition) = named(log);
+            Wanted {
+                range: Range { first: asked.first.max(first), end: asked.end.min(end), ..asked },
+                filter: self.filter,
+                hidden: hidden.as_ref(),
+                topic,
+                partition,
+                max_inflated: self.global.max_inflated(),
+            }
+        };
+        // Offsets may be missing, and filters leave records out: look further and further back
+        // until there are enough.
+        let (mut back, mut inflater) = (i64::try_from(number).unwrap_or(i64::MAX), Inflater::new());
+        loop {
+            let first = end.saturating_sub(back).max(start);
+            let mut found = 0;
+            over(log, &wanted(first), &mut |_, batch| {
+                let read = inflater.each(batch, &wanted(first), &mut |_| Ok(true))?;
+                found += read.shown;
+                Ok(())
+            })?;
+            if found >= number || first <= start {
+                let wanted = wanted(first);
+                return self.show_behind(log, &wanted, found.saturating_sub(number));
+            }
+            back = back.saturating_mul(4);
+        }
+    }
+
+    /// Shows what is wanted but for so many at the beginning.
+    fn show_behind(&mut self, log: &OneLog, wanted: &Wanted<'_>, skip: u64) -> Result<()> {
+        let mut counter = Counter::behind(skip);
+        over(log, wanted, &mut |position, batch| {
+            self.records.batch((position, batch), wanted, &mut counter, self.out.line())?;
+            self.out.settle()
+        })
+    }
+
+    /// Goes on as batches come, until Ctrl-C.
+    fn follow(&mut self, followers: &mut [Follower], watch: &Watch) -> Result<()> {
+        while !self.counter.is_enough() && !watch.is_stopped() {
+            for follower in followers.iter_mut() {
+                self.step(follower)?;
+            }
+            self.out.flush()?;
+            watch.wait()?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, follower: &mut Follower) -> Result<()> {
+        let (topic, partition) = named(&follower.log);
+        let topic = topic.to_owned();
+        let wanted = Wanted {
+            range: self.args.select.range(|| Ok(0))?,
+            filter: self.filter,
+            hidden: None,
+            topic: &topic,
+            partition,
+            max_inflated: self.global.max_inflated(),
+        };
+        let (records, out, counter) = (&mut self.records, &mut self.out, &mut self.counter);
+        let name = follower.log.name.clone();
+        follower.step(&mut |event| match event {
+            Event::Batch(position, batch) => {
+                records.batch((position, batch), &wanted, counter, out.line())?;
+                out.settle()
+            }
+            Event::Said(what) => {
+                out.flush()?;
+                eprintln!("== {name}: {what}");
+                Ok(())
+            }
+        })
+    }
+}
+
+fn named(log: &OneLog) -> (&str, u32) {
+    log.partition.as_ref().map_or(("", 0), |it| (it.0.as_str(), it.1))
+}
+
+/// Goes over the batches of a log that may hold what is wanted. Damage is passed over: `verify`
+/// and `dump` tell of it.
+fn over(
+    log: &OneLog,
+    wanted: &Wanted<'_>,
+    take: &mut dyn FnMut(u64, &RecordBatch<'_>) -> Result<()>,
+) -> Result<()> {
+    for input in place::segments(log, &wanted.range, None)? {
+        let from = place::start(input, &wanted.range)?.position;
+        let file = LogFile::open_at(&input.path, input.base()?)?;
+        let mut pieces = file.pieces_from(from);
+        while let Some(piece) = pieces.next_piece()? {
+            if let Piece::Batch(batch) = &piece.what {
+                take(piece.position, batch)?;
+            }
+        }
+    }
+    Ok(())
+}
