@@ -87,3 +87,4 @@ fuzz-minimise target:
 # Every target over many more mutations than the gate runs: a thousand million for each decoder.
 fuzz-long times="500":
     STRANDLINE_FUZZ_TIMES={{times}} cargo test --release --test fuzz -- --nocapture
+    STRANDLINE_FUZZ_TIMES={{times}} cargo test --release -p strandline-cli fuzz -- --nocapture

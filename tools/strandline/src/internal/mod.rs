@@ -9,6 +9,8 @@ pub(crate) mod control;
 pub(crate) mod coordinator;
 pub(crate) mod cursor;
 pub(crate) mod framed;
+#[cfg(test)]
+mod fuzz_tests;
 mod groups;
 pub(crate) mod membership;
 pub(crate) mod read;

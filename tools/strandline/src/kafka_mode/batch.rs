@@ -178,7 +178,16 @@ impl Inflater {
     pub(super) fn inflate(&mut self, codec: Codec, from: &[u8]) -> (&[u8], Option<Thrown>) {
         self.bytes.clear();
         let done = self.decompressor.decompress(codec, from, MOST_INFLATED, &mut self.bytes);
-        (&self.bytes, done.err().map(|_| not_inflated(codec, from, self.bytes.is_empty())))
+        let whole = done.is_ok();
+        (&self.bytes, (!whole).then(|| not_inflated(codec, from, self.bytes.is_empty())))
+    }
+
+    /// The same for what a message of format v0 wraps.
+    pub(super) fn inflate_v0(&mut self, codec: Codec, from: &[u8]) -> (&[u8], Option<Thrown>) {
+        self.bytes.clear();
+        let done = self.decompressor.decompress_v0(codec, from, MOST_INFLATED, &mut self.bytes);
+        let whole = done.is_ok();
+        (&self.bytes, (!whole).then(|| not_inflated(codec, from, self.bytes.is_empty())))
     }
 }
 

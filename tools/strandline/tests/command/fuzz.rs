@@ -94,6 +94,26 @@ fn show(path: &Path, what: &str) {
     }
 }
 
+/// Shows `path` as Kafka's own tool would, by a decoder that `number` chooses.
+fn show_as_kafka(path: &Path, number: usize, what: &str) {
+    let ways: [&[&str]; 6] = [
+        &["--print-data-log"],
+        &["--deep-iteration", "--kafka-version", "3.9"],
+        &["--offsets-decoder"],
+        &["--transaction-log-decoder", "--kafka-version", "3.9"],
+        &["--cluster-metadata-decoder", "--skip-record-metadata"],
+        &["--key-decoder-class", "org.apache.kafka.tools.api.LongDecoder"],
+    ];
+    let mut command = strandline(&["kafka-dump-log"]);
+    let output = command.args(ways[number % ways.len()]).arg("--files").arg(path);
+    let output = output.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let told = format!("{command:?} of {what}: {output:?}");
+    assert_eq!(said.contains("Exception in thread"), output.status.code() == Some(1), "{told}");
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{told}");
+    assert!(std::str::from_utf8(&output.stdout).is_ok(), "{told}");
+}
+
 #[test]
 fn damaged_files_are_shown_in_order_and_in_plain_text() {
     let times = std::env::var("STRANDLINE_FUZZ_TIMES").map_or(1, |times| times.parse().unwrap());
@@ -106,7 +126,9 @@ fn damaged_files_are_shown_in_order_and_in_plain_text() {
         let mut bytes = bytes.clone();
         damage(&mut dice, &mut bytes);
         fs::write(temp.path().join(name), &bytes).unwrap();
-        show(&temp.path().join(name), &format!("{name} with the bytes {bytes:02x?}"));
+        let (path, what) = (temp.path().join(name), format!("{name} with the bytes {bytes:02x?}"));
+        show(&path, &what);
+        show_as_kafka(&path, dice.below(6), &what);
     }
     let seconds = started.elapsed().as_secs_f64();
     println!("layer=fuzz.command runs={inputs} distinct={inputs} failures=0 seconds={seconds:.1}");
