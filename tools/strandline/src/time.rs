@@ -53,6 +53,11 @@ pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
     Some(time.as_nanosecond().div_euclid(1_000_000) as i64)
 }
 
+/// The milliseconds of a span of time: `15m`, `1h`, `500ms`.
+pub(crate) fn duration_ms(text: &str) -> Result<i64, String> {
+    ago_ms(text).ok_or_else(|| "a number and ms, s, m, h, d or w is wanted".to_owned())
+}
+
 fn ago_ms(text: &str) -> Option<i64> {
     let unit = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit);

@@ -10,4 +10,5 @@ mod command {
     mod run;
     mod select;
     mod store;
+    mod txn;
 }

@@ -32,6 +32,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::Path;
 use thrown::{Result, Stop, Thrown};
+pub(crate) use transactions::STATES;
 
 /// The verb.
 pub(crate) const VERB: &str = "kafka-dump-log";

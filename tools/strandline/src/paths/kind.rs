@@ -98,7 +98,15 @@ impl Kind {
 
     /// Whether a file of that kind lies in a partition's directory, not in the log directory.
     pub(crate) fn is_of_a_partition(self) -> bool {
-        !matches!(self, Kind::Checkpoint | Kind::MetaProperties | Kind::Owner | Kind::Topics)
+        // A KRaft broker's log directory has a snapshot of its own to begin with.
+        !matches!(
+            self,
+            Kind::Checkpoint
+                | Kind::MetaProperties
+                | Kind::Owner
+                | Kind::Topics
+                | Kind::KraftSnapshot
+        )
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading Kafka's files without a store: as little of them as a question needs.
 
+pub(crate) mod batches;
 pub(crate) mod headers;
 pub(crate) mod committed;
 pub(crate) mod peek;

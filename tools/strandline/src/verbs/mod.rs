@@ -28,9 +28,11 @@ pub(crate) mod fetch;
 pub(crate) mod find;
 pub(crate) mod kafka_dump_log;
 pub(crate) mod ls;
+pub(crate) mod offsets;
 pub(crate) mod tail;
 pub(crate) mod topic;
 pub(crate) mod tour;
+pub(crate) mod txn;
 
 use std::ffi::OsString;
 
@@ -53,6 +55,10 @@ pub(crate) enum Verb {
     Tail(tail::Args),
     /// The records that come: `tail -f -n 0`
     Follow(tail::Args),
+    /// Open, hanging and aborted transactions, and what they hide from readers
+    Txn(txn::Args),
+    /// Offsets that groups have committed, from `__consumer_offsets`
+    Offsets(offsets::Args),
     /// The main job on a sample, explained: make, append, close, open, fetch, look
     Tour(tour::Args),
     /// Make, list, describe and delete topics
@@ -82,6 +88,8 @@ impl Verb {
             Verb::Find(args) => find::run(args, global),
             Verb::Tail(args) => tail::run(args, global),
             Verb::Follow(args) => tail::follow(args, global),
+            Verb::Txn(args) => txn::run(args, global),
+            Verb::Offsets(args) => offsets::run(args, global),
             Verb::Tour(args) => tour::run(args, global),
             Verb::Topic(verb) => topic::run(verb, global),
             Verb::Adopt(args) => adopt::run(args, global),
