@@ -38,6 +38,7 @@
 // The floors, lowest first; each uses its own and those below it, never one above.
 mod clock; //            the only source of "now"
 mod error; //            what a caller can act on
+mod finding; //          what is wrong in a log's files, or worth knowing
 mod planted; //          mistakes that tests switch on, to see that they are noticed
 mod sync; //             what threads meet at: std's, or a checker's
 mod wire; //         1  integers and bytes without meaning
@@ -55,11 +56,12 @@ pub mod testing; //      the inner doors that tests drive
 
 pub use clock::Clock;
 pub use error::{Cause, Error, Result};
+pub use finding::{Code, Detail, Explanation, Finding, Level, Report, Severity, VerifiedLog};
 pub use index::{AbortedTxn, TxnIndexError};
 pub use log::{
     Appended, Appender, CleanupPolicy, ConfigError, Durability, FetchOptions, Fetched, Follower,
-    Grown, Isolation, Log, LogConfig, SegmentInfo, SnapshotError, TimestampedOffset, TopicId,
-    TopicIdError,
+    Grown, Isolation, Log, LogConfig, RebuiltFile, SegmentInfo, SnapshotError, TimestampedOffset,
+    TopicId, TopicIdError,
 };
 pub use producer::partition_for_key;
 pub use record::{Batch, Record};
@@ -68,6 +70,7 @@ pub use segment::{
     TimeIndexEntry, base_offset_of,
 };
 pub use store::{
-    DurableMark, FaultKind, FileEntry, FileFault, MetaProperties, MetaPropertiesError,
+    DurableMark, FaultKind, FileEntry, FileFault, FileKind, MetaProperties, MetaPropertiesError,
     ProducerState, SealedSegment, SmallFile, Store, StoreOptions, Topic, TopicOptions,
+    Verification, VerifiedPiece, VerifyOptions, rebuild, verify,
 };

@@ -13,11 +13,13 @@ use super::fetched::Fetched;
 use super::lookup::{self, TimestampedOffset};
 use super::opened::Opened;
 use super::validate::{self, Room, Rules};
+use super::verify::{Around, How, PartitionCheck};
 use super::view::{Grown, View};
 use super::writer::{Job, Placed, Writer, headers_of};
 use super::{LogConfig, Origin, close};
 use crate::compression::Compressor;
 use crate::error::{Error, Result};
+use crate::finding::{Level, Report};
 use crate::record::{
     Batch, BatchHeader, Draft, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp,
     TransactionEnd, encode_marker,
@@ -62,6 +64,9 @@ enum State {
     Closed,
 }
 
+/// A batch that inflates to more is none that a client could have sent.
+const MOST_INFLATED: usize = i32::MAX as usize;
+
 thread_local! {
     /// Codecs and a buffer for the appends of this thread.
     static SCRATCH: RefCell<(Compressor, Vec<u8>)> = RefCell::default();
@@ -100,6 +105,32 @@ impl Log {
     /// The topic's settings.
     pub fn config(&self) -> &LogConfig {
         &self.0.context.config
+    }
+
+    /// Verifies the log's files as they lie there: takes no lock, writes nothing, and needs the log
+    /// neither opened nor at rest. What is being appended meanwhile counts as far as it is whole.
+    ///
+    /// # Errors
+    ///
+    /// `Io` if a file cannot be read. Damage is no error: it stands in the report.
+    pub fn verify(&self, level: Level) -> Result<Report> {
+        let context = &self.0.context;
+        let how = How {
+            level,
+            now: context.store.clock.now_ms(),
+            most_inflated: MOST_INFLATED,
+            progress: Arc::default(),
+        };
+        let mut kafka = context.kafka;
+        kafka.stopped_cleanly &= !context.store.gate.is_passed();
+        let around = Around {
+            topic: Some((context.topic.clone(), context.partition)),
+            kafka,
+            opening: context.store.gate.opening(),
+            topic_id: context.topic_id,
+        };
+        let found = PartitionCheck::read(context.dir.clone(), how, around)?.all()?;
+        Ok(found.into_report())
     }
 
     pub(super) fn opened(&self) -> Result<Arc<Opened>> {

@@ -42,6 +42,7 @@ mod topic_id;
 mod truncate;
 mod unsynced;
 mod validate;
+pub(crate) mod verify;
 mod view;
 pub(crate) mod watermark;
 mod writer;
@@ -63,6 +64,7 @@ pub(crate) use producers::ProducerEntry;
 pub(crate) use settings::Settings;
 pub use snapshot::SnapshotError;
 pub use topic_id::{TopicId, TopicIdError};
+pub use verify::RebuiltFile;
 pub use view::Grown;
 
 /// Which leader epoch began where.

@@ -14,6 +14,8 @@ const CRC: Field<u32> = FILE_VERSION.then();
 const COUNT: Field<i32> = CRC.then();
 const HEADER_LEN: usize = COUNT.end();
 const VERSION: i16 = 1;
+/// Where begins what the checksum covers.
+pub(super) const COVERED_FROM: usize = CRC.end();
 
 const PRODUCER_ID: Field<i64> = Field::at(0);
 const PRODUCER_EPOCH: Field<i16> = PRODUCER_ID.then();

@@ -65,6 +65,43 @@ impl Prefix {
     }
 }
 
+/// The smallest length that a message of format v0 can claim.
+const LEAST_MESSAGE_LENGTH: i32 = 14;
+
+/// What a header says, however impossible it is: what damage is judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RawHeader {
+    pub(crate) length: i32,
+    pub(crate) magic: i8,
+    pub(crate) crc: u32,
+}
+
+impl RawHeader {
+    /// The magic that batches have.
+    pub(crate) const MAGIC: i8 = MAGIC_V2;
+    /// Where in a batch its checksum lies.
+    pub(crate) const CRC_AT: u64 = CRC.start() as u64;
+    /// Where what it covers begins.
+    pub(crate) const COVERED_FROM: u64 = ATTRIBUTES.start() as u64;
+    /// Bytes that the length does not count.
+    pub(crate) const LENGTH_EXCLUDES: u64 = LENGTH_EXCLUDES as u64;
+
+    /// What the first bytes of a batch say; none if they are too few.
+    pub(crate) fn read(bytes: &[u8]) -> Option<RawHeader> {
+        (bytes.len() >= CRC.end()).then(|| RawHeader {
+            length: LENGTH.get(bytes),
+            magic: MAGIC.get(bytes),
+            crc: CRC.get(bytes),
+        })
+    }
+
+    /// Bytes of the whole batch, if it can have so many; of a message, if `is_message`.
+    pub(crate) fn size(self, is_message: bool) -> Option<u64> {
+        let least = if is_message { LEAST_MESSAGE_LENGTH } else { LEAST_LENGTH };
+        (self.length >= least).then(|| Self::LENGTH_EXCLUDES + self.length as u64)
+    }
+}
+
 /// The header of a record batch. On disk, 61 big-endian bytes:
 ///
 /// | at | bytes | field |

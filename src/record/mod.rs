@@ -31,7 +31,7 @@ pub use error::{BatchError, RecordError};
 pub use header::BatchHeader;
 #[cfg(test)]
 pub(crate) use header::NewHeader;
-pub(crate) use header::{HEADER_LEN, Prefix, Stamp, check_crc, place, stamp};
+pub(crate) use header::{HEADER_LEN, Prefix, RawHeader, Stamp, check_crc, place, stamp};
 pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 pub use legacy::LegacyMessage;
 pub(crate) use legacy::{LEAST_MESSAGE_LEN, message_beginning, message_covered};

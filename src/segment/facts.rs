@@ -72,7 +72,7 @@ impl Facts {
 
 /// The sum of some bytes whose sum is `crc` followed by a batch: the batch's own sum covers all
 /// but its first bytes, so only those are summed.
-fn extend_by_batch(crc: u32, header: &BatchHeader, bytes: &[u8]) -> u32 {
+pub(super) fn extend_by_batch(crc: u32, header: &BatchHeader, bytes: &[u8]) -> u32 {
     if bytes.len() < COMBINE_FROM || header.is_legacy() {
         return crc32c::extend(crc, bytes);
     }

@@ -15,6 +15,7 @@ pub(crate) mod names;
 mod read;
 mod source;
 mod times;
+pub(crate) mod verify;
 mod walk;
 mod window;
 

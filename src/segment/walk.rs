@@ -278,7 +278,7 @@ fn chain_to(
 
 /// How many bytes the batch has whose header is there, if its offsets are within these: a cheap
 /// look before the checksum.
-fn looks_like_a_batch(bytes: &[u8], offsets: &Range<Offset>) -> Option<usize> {
+pub(super) fn looks_like_a_batch(bytes: &[u8], offsets: &Range<Offset>) -> Option<usize> {
     let (size, base_offset, next_offset) = beginning(bytes)?;
     (offsets.contains(&base_offset) && next_offset <= offsets.end).then_some(size)
 }

@@ -21,6 +21,7 @@ mod random;
 mod shared;
 mod topic;
 pub(crate) mod topics;
+mod verify;
 
 use checked_text::TextError;
 pub use handle::Store;
@@ -29,6 +30,7 @@ pub use look::{SealedSegment, SmallFile};
 pub use meta_properties::{MetaProperties, MetaPropertiesError};
 pub use options::StoreOptions;
 pub use topic::{Topic, TopicOptions};
+pub use verify::{FileKind, Verification, VerifiedPiece, VerifyOptions, rebuild, verify};
 
 /// What is locked while a store is open for writing; never removed.
 const LOCK: &str = ".lock";

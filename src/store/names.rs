@@ -120,6 +120,13 @@ pub(super) fn parse(name: &str) -> DirName<'_> {
 }
 
 /// Topic and partition, split at the last `-`.
+/// The topic and number of a partition's directory, whatever becomes of it.
+pub(super) fn of_partition(name: &str) -> Option<(&str, u32)> {
+    let stem = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
+    let stem = stem.and_then(|stem| stem.rsplit_once('.')).map(|(partition, _)| partition);
+    partition_in(stem.unwrap_or(name))
+}
+
 fn partition_in(name: &str) -> Option<(&str, u32)> {
     let (topic, digits) = name.rsplit_once('-')?;
     let partition = digits.parse::<u32>().ok().filter(|&number| i32::try_from(number).is_ok())?;

@@ -23,7 +23,7 @@ mod file;
 mod header;
 mod view;
 
-pub(crate) use entry::{Entry, FileSum, LogEnd, SegmentEntry};
+pub(crate) use entry::{ENTRY_LEN, Entry, EntryError, FileSum, LogEnd, SegmentEntry};
 pub(crate) use file::{Change, Manifest};
 pub(crate) use header::{HEADER_LEN, Header, HeaderError};
 pub(crate) use view::{OpenChanges, View};

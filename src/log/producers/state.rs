@@ -330,7 +330,6 @@ impl Producers {
     }
 
     /// What is known of a producer.
-    #[cfg(test)]
     pub(crate) fn get(&self, id: ProducerId) -> Option<&ProducerEntry> {
         self.entries.get(&id).map(|slot| &slot.entry)
     }

@@ -11,6 +11,7 @@ mod global;
 mod input;
 mod internal;
 mod kafka_mode;
+mod layout;
 mod output;
 #[allow(dead_code, reason = "verbs that come use the rest")]
 mod paths;

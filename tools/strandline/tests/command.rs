@@ -11,4 +11,5 @@ mod command {
     mod select;
     mod store;
     mod txn;
+    mod verify;
 }

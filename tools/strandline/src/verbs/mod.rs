@@ -24,6 +24,8 @@
 pub(crate) mod adopt;
 pub(crate) mod append;
 pub(crate) mod dump;
+pub(crate) mod errors;
+pub(crate) mod explain;
 pub(crate) mod fetch;
 pub(crate) mod find;
 pub(crate) mod kafka_dump_log;
@@ -33,6 +35,7 @@ pub(crate) mod tail;
 pub(crate) mod topic;
 pub(crate) mod tour;
 pub(crate) mod txn;
+pub(crate) mod verify;
 
 use std::ffi::OsString;
 
@@ -59,6 +62,12 @@ pub(crate) enum Verb {
     Txn(txn::Args),
     /// Offsets that groups have committed, from `__consumer_offsets`
     Offsets(offsets::Args),
+    /// Is it intact? Every check of the library, over files, partitions, log directories
+    Verify(verify::Args),
+    /// Bytes with their meaning beside them, damaged ones too
+    Explain(explain::Args),
+    /// What the findings of `verify` mean: cause, risk, cure
+    Errors(errors::Args),
     /// The main job on a sample, explained: make, append, close, open, fetch, look
     Tour(tour::Args),
     /// Make, list, describe and delete topics
@@ -90,6 +99,9 @@ impl Verb {
             Verb::Follow(args) => tail::follow(args, global),
             Verb::Txn(args) => txn::run(args, global),
             Verb::Offsets(args) => offsets::run(args, global),
+            Verb::Verify(args) => verify::run(args, global),
+            Verb::Explain(args) => explain::run(args, global),
+            Verb::Errors(args) => errors::run(args, global),
             Verb::Tour(args) => tour::run(args, global),
             Verb::Topic(verb) => topic::run(verb, global),
             Verb::Adopt(args) => adopt::run(args, global),
