@@ -59,9 +59,9 @@ pub use error::{Cause, Error, Result};
 pub use finding::{Code, Detail, Explanation, Finding, Level, Report, Severity, VerifiedLog};
 pub use index::{AbortedTxn, TxnIndexError};
 pub use log::{
-    Appended, Appender, CleanupPolicy, ConfigError, Durability, FetchOptions, Fetched, Follower,
-    Grown, Isolation, Log, LogConfig, RebuiltFile, SegmentInfo, SnapshotError, TimestampedOffset,
-    TopicId, TopicIdError,
+    Appended, Appender, CleanProgress, Cleaned, Cleanness, CleanupPolicy, ConfigError, Durability,
+    FetchOptions, Fetched, Follower, Grown, Isolation, Log, LogConfig, RebuiltFile, SegmentInfo,
+    SnapshotError, TimestampedOffset, TopicId, TopicIdError,
 };
 pub use producer::partition_for_key;
 pub use record::{Batch, Record};
@@ -70,6 +70,7 @@ pub use segment::{
     TimeIndexEntry, base_offset_of,
 };
 pub use store::{
+    CleanerOptions,
     DurableMark, FaultKind, FileEntry, FileFault, FileKind, MetaProperties, MetaPropertiesError,
     ProducerState, SealedSegment, SmallFile, Store, StoreOptions, Topic, TopicOptions,
     Verification, VerifiedPiece, VerifyOptions, rebuild, verify,

@@ -4,8 +4,6 @@
 //! Each [`Bug`] is asked for at exactly one place of the engine, where switching it on makes the
 //! mistake. `STRANDLINE_PLANTED` names the one that is on, for the whole process. Without the
 //! feature `sim`, and so in everything that is shipped, [`on`] is a constant `false`.
-//!
-//! Not planted yet: old segments removed before *replace* is synced; there is no cleaner.
 
 /// A mistake. Said of each is what the engine does once it is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +49,8 @@ pub(crate) enum Bug {
     SmallFileNotSynced,
     /// Segments go before *log start* is synced.
     SegmentsGoBeforeLogStart,
+    /// Segments that were cleaned go before *replace* is synced.
+    OldSegmentsGoBeforeReplace,
     /// Bytes are cut before *cut* is synced: it is never entered.
     BytesCutBeforeCut,
     /// The bytes of a short write are left in place.

@@ -3,6 +3,8 @@
 #[path = "api/help.rs"]
 mod help;
 
+#[path = "api/cleaning.rs"]
+mod cleaning;
 #[path = "api/close.rs"]
 mod close;
 #[path = "api/damage.rs"]

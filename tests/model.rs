@@ -3,6 +3,8 @@
 //!
 //! `STRANDLINE_MODEL_CASES` sets how many scripts are run.
 
+#[path = "model/cleaning.rs"]
+mod cleaning;
 #[path = "model/image.rs"]
 mod image;
 #[path = "model/model.rs"]
@@ -13,6 +15,8 @@ mod ops;
 mod reading;
 #[path = "model/rot.rs"]
 mod rot;
+#[path = "kafka/slow_cleaner.rs"]
+mod slow_cleaner;
 #[path = "model/world.rs"]
 mod world;
 

@@ -42,6 +42,7 @@ const CATCHERS: &[(&str, &str)] = &[
     ("MarkerRemovalNotSynced", "power::no_clean_marker_stands_beside_a_log_in_use"),
     ("SmallFileNotSynced", "power::no_clean_marker_stands_beside_a_log_in_use"),
     ("SegmentsGoBeforeLogStart", "power::deletion_leaves_no_gap"),
+    ("OldSegmentsGoBeforeReplace", "power::compaction_happens_or_does_not"),
     ("BytesCutBeforeCut", "power::a_cut_happens_or_does_not"),
     ("ShortWriteStays", "power::a_write_that_stops_short_leaves_nothing"),
     ("KeptBytesNotRewritten", "power::what_a_dead_process_left_is_written_again"),

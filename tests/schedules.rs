@@ -3,8 +3,7 @@
 //!
 //! A crash is the death of the process, and the loss of power with every choice of what was on its
 //! way to the disk. "Kafka" is a hand that does to the files what Kafka's log layer does. Two
-//! schedules wait for what they are about: *replace* for compaction, *adopt* and *give back* for
-//! their commands.
+//! schedules wait for what they are about: *adopt* and *give back* for their commands.
 
 // Not all of it is used here.
 #[allow(dead_code)]
@@ -28,6 +27,8 @@ mod kafka;
 mod marks;
 #[path = "schedules/ours.rs"]
 mod ours;
+#[path = "schedules/replaced.rs"]
+mod replaced;
 #[path = "schedules/rot.rs"]
 mod rot;
 #[path = "schedules/scene.rs"]

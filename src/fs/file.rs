@@ -155,6 +155,15 @@ impl File {
         }
     }
 
+    /// Sets when its bytes were last changed. A crash can take that back.
+    pub(crate) fn set_modified_ms(&self, ms: i64) -> io::Result<()> {
+        match &self.inner {
+            Inner::Os(file) => file.set_modified_ms(ms),
+            #[cfg(any(test, feature = "sim"))]
+            Inner::Sim(_) => Ok(()),
+        }
+    }
+
     /// Makes it `len` bytes long: cut, or grown by a hole. Space that [`File::reserve`] took through
     /// this `File` is given back; else nothing is called if the length is right already.
     ///

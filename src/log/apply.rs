@@ -14,7 +14,7 @@ use super::writer::{Writer, write_epochs};
 use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
 use crate::record::{LeaderEpoch, Offset};
-use crate::segment::names::{self, DELETED, PARTS, Part, Suffix};
+use crate::segment::names::{self, DELETED, PARTS, Part, SWAP, Suffix};
 use crate::segment::{Active, READ_BYTES, Segment};
 
 /// Carries out what a plan says, and makes the writer.
@@ -74,7 +74,7 @@ pub(super) fn apply(log: &Opened, plan: &mut Plan) -> Result<Writer> {
     Ok(writer)
 }
 
-/// Ends what a compaction by Kafka began: what it replaced goes, what it made gets its name.
+/// Ends what a compaction began: what it replaced goes, what it made gets its name.
 fn swap_in(log: &Opened, plan: &Plan) -> Result<()> {
     for &base in &plan.swapped_out {
         quarantine::keep_file(&log.context.dir, &names::name(base, Part::Log))?;
@@ -84,6 +84,19 @@ fn swap_in(log: &Opened, plan: &Plan) -> Result<()> {
             (segment.log_handle().name(), names::name(segment.base_offset(), Part::Log));
         if from != name {
             segment.log_handle().rename(&name).map_err(|error| log.io("rename", &from, error))?;
+        }
+    }
+    for made in &plan.replacing {
+        for part in [Part::OffsetIndex, Part::TimeIndex, Part::TxnIndex] {
+            let name = names::name(made.base_offset, part);
+            match log.context.dir.rename(&format!("{name}{SWAP}"), &name) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                renamed => renamed.map_err(|error| log.io("rename", &name, error))?,
+            }
+        }
+        if made.txn_index.is_none() {
+            // That of what was there before.
+            log.remove_if_there(&names::name(made.base_offset, Part::TxnIndex))?;
         }
     }
     Ok(())

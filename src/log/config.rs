@@ -153,6 +153,11 @@ impl LogConfig {
         &self.settings
     }
 
+    /// Whether of the records of each key only the last is to be kept.
+    pub(crate) fn is_compacted(&self) -> bool {
+        self.settings().compact
+    }
+
     /// Whether old segments are to go by age or size.
     pub(crate) fn asks_retention(&self) -> bool {
         let settings = self.settings();

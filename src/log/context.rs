@@ -52,6 +52,8 @@ pub(crate) struct Surroundings {
     pub(crate) work: Signal,
     /// The opening number that the log directory carries, if it does; see [`Gate`].
     pub(crate) gate: Gate,
+    /// How far logs were cleaned.
+    pub(crate) cleaner: CleanerCheckpoint,
     /// Whether the machine has booted since the store was last written to: then nothing that a
     /// write-back lost is still in memory.
     pub(crate) booted_since: bool,
@@ -129,6 +131,41 @@ impl Gate {
         let opening = (self.open)()?;
         *state = GateState { opening: Some(opening), passed: true };
         Ok(opening)
+    }
+}
+
+/// How far each log was cleaned: what Kafka's `cleaner-offset-checkpoint` says, which the store
+/// keeps.
+pub(crate) struct CleanerCheckpoint {
+    read: Box<ReadOffset>,
+    write: Box<WriteOffset>,
+}
+
+type ReadOffset = dyn Fn(&str, i32) -> Option<Offset> + Send + Sync;
+type WriteOffset = dyn Fn(&str, i32, Offset) -> Result<()> + Send + Sync;
+
+impl CleanerCheckpoint {
+    pub(crate) fn new(
+        read: impl Fn(&str, i32) -> Option<Offset> + Send + Sync + 'static,
+        write: impl Fn(&str, i32, Offset) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        CleanerCheckpoint { read: Box::new(read), write: Box::new(write) }
+    }
+
+    /// What it says of a log.
+    pub(crate) fn read(&self, topic: &str, partition: i32) -> Option<Offset> {
+        (self.read)(topic, partition)
+    }
+
+    /// Changes that, durably.
+    pub(crate) fn write(&self, topic: &str, partition: i32, offset: Offset) -> Result<()> {
+        (self.write)(topic, partition, offset)
+    }
+}
+
+impl std::fmt::Debug for CleanerCheckpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CleanerCheckpoint").finish_non_exhaustive()
     }
 }
 

@@ -27,9 +27,20 @@ impl Writer {
         segment: &Arc<Segment>,
         now: Timestamp,
     ) -> Result<()> {
+        self.doom_parts(log, segment, &PARTS, now)
+    }
+
+    /// Renames some of its files.
+    pub(super) fn doom_parts(
+        &mut self,
+        log: &Opened,
+        segment: &Arc<Segment>,
+        parts: &[Part],
+        now: Timestamp,
+    ) -> Result<()> {
         let mut doomed = Vec::new();
         segment.write_indexes();
-        for part in PARTS {
+        for &part in parts {
             let name = names::name(segment.base_offset(), part);
             let to = deleted_name(&name);
             let renamed = match part {

@@ -176,7 +176,7 @@ fn fetched(
 
 /// The aborted transactions that overlap `offsets`, from the segment on that holds the first of
 /// them: a transaction's entry lies in the segment of its marker.
-fn aborted_between(
+pub(super) fn aborted_between(
     opened: &Opened,
     segments: &[Arc<Segment>],
     offsets: std::ops::Range<Offset>,

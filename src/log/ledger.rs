@@ -49,6 +49,8 @@ pub(super) struct Ledger {
     append_at: Option<u64>,
     written: Progress,
     synced: Progress,
+    /// Counts what took records away in this opening.
+    taken: u64,
 }
 
 /// How far a slot went, and when.
@@ -122,6 +124,7 @@ impl Ledger {
             append_at: read.append_at.filter(|_| !is_foreign && !read.torn),
             written: progress,
             synced: progress,
+            taken: 0,
         })
     }
 
@@ -211,6 +214,12 @@ impl Ledger {
             || !bases.filter(|base| *base >= self.view.log_start).all(|base| is_sealed(&base))
     }
 
+    /// How often records were taken away in this opening, or were to be: what was made of the log
+    /// before may hold some of them.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
     /// Changes that may not have been carried out.
     pub(super) fn open_changes(&self) -> &[manifest::Change] {
         &self.view.open
@@ -289,6 +298,8 @@ impl Ledger {
         }
         // Numbered behind those of the file as it is now.
         let changes = self.view.next_changes(entries);
+        let takes = |entry: &Entry| matches!(entry, Entry::Cut { .. } | Entry::LogStart(_));
+        self.taken += u64::from(entries.iter().any(takes));
         let Some(at) = self.append_at else {
             return Err(Error::Invalid("the manifest cannot be appended to".into()));
         };

@@ -4,6 +4,7 @@ mod append;
 mod appender;
 mod apply;
 pub(crate) mod checkpoint_lines;
+mod cleaner;
 mod close;
 #[cfg(all(test, shuttle))]
 mod concurrency_tests;
@@ -29,6 +30,7 @@ pub(crate) mod partition_metadata;
 mod plan;
 mod producers;
 mod quarantine;
+mod replaced;
 mod replay;
 mod retention;
 mod scan;
@@ -49,9 +51,13 @@ mod writer;
 
 pub use append::{Appended, Durability};
 pub use appender::Appender;
+pub use cleaner::{CleanProgress, Cleaned, Cleanness};
+pub(crate) use cleaner::{Tools, Urgency};
 pub(crate) use close::fill_directory;
 pub use config::{CleanupPolicy, ConfigError, LogConfig};
-pub(crate) use context::{Context, Gate, KafkaSays, Signal, Surroundings, Waited};
+pub(crate) use context::{
+    CleanerCheckpoint, Context, Gate, KafkaSays, Signal, Surroundings, Waited,
+};
 pub use fetch::{FetchOptions, Isolation};
 pub use fetched::Fetched;
 pub use follower::Follower;

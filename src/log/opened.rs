@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use super::apply;
+use super::cleaner::Memories;
 use super::context::Context;
 use super::fetch::FetchOptions;
 use super::group::{Failure, Group};
@@ -47,6 +48,9 @@ pub(crate) struct Opened {
     pub(super) replaying: Mutex<Option<Replayed>>,
     /// What is known of the files, if other processes write them.
     pub(super) sight: Option<Mutex<Sight>>,
+    /// Held while it is cleaned.
+    pub(super) cleaning: Mutex<()>,
+    pub(super) cleanings: Memories,
 }
 
 /// Whether the plan was applied yet.
@@ -89,6 +93,8 @@ impl Opened {
             sight,
             unsynced: Unsynced::default(),
             replaying: Mutex::default(),
+            cleaning: Mutex::default(),
+            cleanings: Mutex::default(),
             shared,
             context,
         })

@@ -46,10 +46,12 @@ pub(super) struct Plan {
     pub(super) tails: Vec<Tail>,
     /// Segments behind a torn tail.
     pub(super) behind_tail: Vec<Offset>,
-    /// Segments that a finished compaction by Kafka made, whose files do not have their names yet.
+    /// Segments that a compaction made, ours or Kafka's, whose files do not have their names yet.
     pub(super) swaps: BTreeSet<Offset>,
-    /// Segments whose records are in one of those as well.
+    /// Segments whose records are in one of those of Kafka's as well.
     pub(super) swapped_out: Vec<Offset>,
+    /// What takes the place of others by an open *replace*.
+    pub(super) replacing: Vec<SegmentEntry>,
     /// Segments whose records are all deleted.
     pub(super) dead: Vec<Offset>,
     /// Records that are missing and were there once.
@@ -79,11 +81,11 @@ pub(super) struct Tail {
 }
 
 /// What planning goes by.
-struct Planner<'a> {
+pub(super) struct Planner<'a> {
     context: &'a Context,
     shared: &'a Shared,
-    ledger: &'a Ledger,
-    plan: Plan,
+    pub(super) ledger: &'a Ledger,
+    pub(super) plan: Plan,
     no_epochs: bool,
 }
 
@@ -120,6 +122,7 @@ impl Plan {
             behind_tail: Vec::new(),
             swaps: BTreeSet::new(),
             swapped_out: Vec::new(),
+            replacing: Vec::new(),
             dead: Vec::new(),
             gap: None,
             gap_accepted: false,
@@ -247,30 +250,8 @@ impl Planner<'_> {
         plan.producers = Some(Producers::new(start));
     }
 
-    /// Finds what compaction by Kafka made and a crash kept from taking its place. It counts where
-    /// the segment that it replaces first is gone; the others that it replaces are out then.
-    fn find_swaps(&mut self) -> Result<()> {
-        if self.ledger.proved {
-            // Whatever lies there, Kafka has not compacted since.
-            return Ok(());
-        }
-        let bases = &self.plan.listing.bases;
-        self.plan.swaps = self.plan.listing.swaps.difference(bases).copied().collect();
-        for base in self.plan.swaps.clone() {
-            let len = self.len_of(base)?;
-            let end = self.segment(base, Known::unseen(len)).facts()?.next_offset;
-            let out: Vec<_> = self.plan.listing.bases.range(base..end.max(base)).copied().collect();
-            for base in &out {
-                self.plan.listing.bases.remove(base);
-            }
-            self.plan.swapped_out.extend(out);
-        }
-        self.plan.listing.bases.extend(&self.plan.swaps);
-        Ok(())
-    }
-
     /// A segment, under the name that its file has.
-    fn segment(&self, base: Offset, known: Known) -> Segment {
+    pub(super) fn segment(&self, base: Offset, known: Known) -> Segment {
         let name = names::name(base, Part::Log);
         let suffix = if self.plan.swaps.contains(&base) { SWAP } else { "" };
         Segment::named(self.shared, base, &(name + suffix), known)
@@ -292,7 +273,7 @@ impl Planner<'_> {
         bases.retain(|&base| !self.ledger.is_within(base));
         let start = self.plan.log_start;
         let alive = bases.partition_point(|&base| base <= start).saturating_sub(1);
-        self.plan.dead = bases.drain(..alive).collect();
+        self.plan.dead.extend(bases.drain(..alive));
         let unsealed = self.first_unsealed(&bases);
         for &base in &bases[..unsealed] {
             let segment = self.settled(base)?;
@@ -329,7 +310,7 @@ impl Planner<'_> {
         Ok(Arc::new(self.segment(base, known)))
     }
 
-    fn len_of(&self, base: Offset) -> Result<u64> {
+    pub(super) fn len_of(&self, base: Offset) -> Result<u64> {
         self.segment(base, Known::unseen(0)).file_len()
     }
 

@@ -89,9 +89,14 @@ impl Opened {
     }
 }
 
-type Sums = (Option<FileSum>, Option<FileSum>, Option<FileSum>);
+pub(super) type Sums = (Option<FileSum>, Option<FileSum>, Option<FileSum>);
 
-fn entry_of(base_offset: Offset, next_offset: Offset, facts: &Facts, sums: Sums) -> SegmentEntry {
+pub(super) fn entry_of(
+    base_offset: Offset,
+    next_offset: Offset,
+    facts: &Facts,
+    sums: Sums,
+) -> SegmentEntry {
     let (offset_index, time_index, txn_index) = sums;
     SegmentEntry {
         base_offset,
@@ -107,6 +112,7 @@ fn entry_of(base_offset: Offset, next_offset: Offset, facts: &Facts, sums: Sums)
         time_index,
         txn_index,
         last_batch: facts.last_batch.map(|(position, crc)| LastBatch { position, crc }),
+        reclaimed_bytes: 0,
     }
 }
 

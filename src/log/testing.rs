@@ -5,7 +5,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::context::{Context, Gate, KafkaSays, Signal, Surroundings};
+use super::cleaner::Round;
+use super::context::{CleanerCheckpoint, Context, Gate, KafkaSays, Signal, Surroundings};
 use super::group::Failure;
 use super::handle::Log as Handle;
 use super::opened::Opened;
@@ -126,6 +127,7 @@ impl Log {
                 zeros_ahead: 0,
                 work: Signal::default(),
                 gate: Gate::new(Some(OPENING), || Ok(OPENING)),
+                cleaner: no_cleaner_checkpoint(),
                 booted_since: false,
             }),
         })
@@ -206,6 +208,28 @@ impl Log {
     /// Enforces retention.
     pub fn delete_old_segments(&mut self) -> Result<usize> {
         self.handle.enforce_retention()
+    }
+
+    /// Cleans what lies between two offsets; says where the next cleaning begins.
+    pub fn clean(&mut self, first_dirty: i64, first_uncleanable: i64) -> Result<i64> {
+        self.clean_within(first_dirty, first_uncleanable, 1 << 20)
+    }
+
+    /// The same with a map of at most so many bytes.
+    pub fn clean_within(
+        &mut self,
+        first_dirty: i64,
+        first_uncleanable: i64,
+        map_bytes: usize,
+    ) -> Result<i64> {
+        let round = Round {
+            first_dirty,
+            first_uncleanable,
+            map_bytes,
+            now: self.clock.now_ms(),
+            pace: &|_| Ok(()),
+        };
+        Ok(self.handle.run_round(&round)?.next_dirty.unwrap_or(first_dirty))
     }
 
     /// Begins a leader epoch.
@@ -297,6 +321,11 @@ impl Log {
     fn write<T>(&self, work: impl FnOnce(&mut Writer, &Opened) -> Result<T>) -> Result<T> {
         self.handle.write(work)
     }
+}
+
+/// There is no log directory around these logs: who cleans them says from where.
+fn no_cleaner_checkpoint() -> CleanerCheckpoint {
+    CleanerCheckpoint::new(|_, _| None, |_, _, _| Ok(()))
 }
 
 fn answer(placed: Placed, append_time: Option<i64>) -> Answer {

@@ -42,6 +42,7 @@ impl Writer {
             self.start_over(log, target)?;
             return Ok(true);
         };
+        log.lower_cleaned_to(view.segments[index].base_offset())?;
         // The log will go on at the cut, whatever a power cut leaves below it: so all that must be
         // durable before the cut is announced.
         log.sync_published().map_err(|failure| log.failed(failure))?;
@@ -59,6 +60,7 @@ impl Writer {
     /// Drops everything and starts again at `start`.
     pub(super) fn start_over(&mut self, log: &Opened, start: Offset) -> Result<()> {
         let now = log.context.store.clock.now_ms();
+        log.lower_cleaned_to(start)?;
         announce(log, &manifest::start_over(start, self.log_end_now()))?;
         let result = self.start_over_at(log, start, now);
         if let Err(error) = &result {
@@ -67,7 +69,7 @@ impl Writer {
         result
     }
 
-    fn log_end_now(&self) -> LogEnd {
+    pub(super) fn log_end_now(&self) -> LogEnd {
         let last = self.active.facts().last_batch;
         let last_batch = last.map(|(position, crc)| LastBatch { position, crc });
         LogEnd { offset: self.log_end, last_batch }
@@ -172,7 +174,7 @@ impl Writer {
 
 /// Enters what is to go in the manifest. If that fails and cannot be taken back either, nothing more
 /// may be appended: the next opening could take it away.
-fn announce(log: &Opened, entries: &[Entry]) -> Result<()> {
+pub(super) fn announce(log: &Opened, entries: &[Entry]) -> Result<()> {
     let mut ledger = log.ledger();
     ledger.append(entries).inspect_err(|error| {
         if ledger.is_unsettled() {

@@ -96,6 +96,10 @@ impl Attributes {
         self.with(CONTROL, on)
     }
 
+    pub(crate) fn with_delete_horizon(self, on: bool) -> Self {
+        self.with(DELETE_HORIZON, on)
+    }
+
     /// Only the bits that have a meaning: what Kafka leaves when it rewrites them in place.
     pub(crate) fn known(self) -> Self {
         Attributes(self.0 & (CODEC | LOG_APPEND_TIME | TRANSACTIONAL | CONTROL | DELETE_HORIZON))

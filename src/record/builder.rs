@@ -1,5 +1,6 @@
 //! A batch that is to be appended: records are encoded once, where they will be written from.
 
+use super::encode::Parts;
 use super::header::NewHeader;
 use super::record::When;
 use super::{
@@ -207,30 +208,14 @@ impl Batch {
             self.fault.get_or_insert(BatchFault::TimestampSpan);
             return false;
         };
-        let index = self.facts.count;
-        let size = 1
-            + varint::len_long(delta)
-            + varint::len(index)
-            + len_or_null(key)
-            + len_or_null(value)
-            + varint::len(headers.len() as i32)
-            + headers.clone().map(|(k, v)| len_or_null(Some(k)) + len_or_null(v)).sum::<usize>();
+        let offset_delta = self.facts.count;
+        let parts = Parts { timestamp_delta: delta, offset_delta, key, value, headers };
+        let size = parts.size_bytes();
         if self.bytes.len() + size + varint::MAX_LEN > i32::MAX as usize {
             self.fault.get_or_insert(BatchFault::TooLarge);
             return false;
         }
-        let out = &mut self.bytes;
-        varint::put(out, size as i32);
-        out.push(0); // attributes: none are defined
-        varint::put_long(out, delta);
-        varint::put(out, index);
-        put_or_null(out, key);
-        put_or_null(out, value);
-        varint::put(out, headers.len() as i32);
-        for (key, value) in headers {
-            put_or_null(out, Some(key));
-            put_or_null(out, value);
-        }
+        parts.put(size, &mut self.bytes);
         self.facts.add(timestamp, key.is_some());
         true
     }
@@ -360,20 +345,6 @@ impl<'a> Extend<Record<'a>> for Batch {
         for record in records {
             self.push(record);
         }
-    }
-}
-
-fn len_or_null(bytes: Option<&[u8]>) -> usize {
-    bytes.map_or(1, |bytes| varint::len(bytes.len() as i32) + bytes.len())
-}
-
-fn put_or_null(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
-    match bytes {
-        Some(bytes) => {
-            varint::put(out, bytes.len() as i32);
-            out.extend_from_slice(bytes);
-        }
-        None => varint::put(out, -1),
     }
 }
 

@@ -319,6 +319,28 @@ impl BatchHeader {
     }
 }
 
+/// What compaction changes in a header. Everything else stays: offsets, sequence, producer, epoch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rewritten {
+    pub(super) attributes: Attributes,
+    pub(super) base_timestamp: Timestamp,
+    pub(super) max_timestamp: Timestamp,
+    pub(super) record_count: i32,
+}
+
+impl BatchHeader {
+    /// The same with what compaction changes. Length and CRC come with [`BatchHeader::encode`].
+    pub(super) fn rewritten(self, with: Rewritten) -> BatchHeader {
+        BatchHeader {
+            attributes: with.attributes,
+            base_timestamp: with.base_timestamp,
+            max_timestamp: with.max_timestamp,
+            record_count: with.record_count,
+            ..self
+        }
+    }
+}
+
 /// What a new header says; everything that is not said here follows from the batch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NewHeader {

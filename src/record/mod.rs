@@ -9,6 +9,7 @@ mod batch;
 mod batches;
 mod builder;
 mod control;
+mod encode;
 mod error;
 mod header;
 mod ids;
@@ -17,6 +18,7 @@ mod legacy_messages;
 #[cfg(test)]
 mod legacy_tests;
 mod read;
+mod rebuild;
 #[expect(clippy::module_inception, reason = "it holds a record, as the others hold theirs")]
 mod record;
 
@@ -37,4 +39,5 @@ pub use legacy::LegacyMessage;
 pub(crate) use legacy::{LEAST_MESSAGE_LEN, message_beginning, message_covered};
 pub use legacy_messages::LegacyMessages;
 pub use read::{FetchedRecord, Header, Headers, Records};
+pub(crate) use rebuild::{RebuildError, Rebuilder, empty_batch};
 pub use record::Record;

@@ -2,7 +2,7 @@
 
 use super::Facts;
 use crate::index::{OffsetEntry, TimeEntry};
-use crate::record::{Offset, RecordBatch, Timestamp};
+use crate::record::{BatchHeader, Offset, RecordBatch, Timestamp};
 
 /// Builds what an appender would have built.
 #[derive(Debug)]
@@ -50,10 +50,14 @@ impl Builder {
 
     /// Counts in the batch at `position`.
     pub(crate) fn add(&mut self, position: u64, batch: &RecordBatch<'_>) {
-        let header = batch.header();
-        self.facts.add(batch);
+        self.add_parts(position, batch.header(), batch.bytes());
+    }
+
+    /// Counts in the batch `bytes` at `position`, whose CRC is known to hold.
+    pub(crate) fn add_parts(&mut self, position: u64, header: &BatchHeader, bytes: &[u8]) {
+        self.facts.add_parts(header, bytes);
         // Behind damage that was stepped over the sums go on from the batch's own place.
-        self.facts.log_bytes = position + batch.bytes().len() as u64;
+        self.facts.log_bytes = position + bytes.len() as u64;
         if self.since > self.interval {
             let entry = OffsetEntry { offset: header.last_offset(), position: position as u32 };
             // What an entry cannot say has none: the index is a help, not the truth. Nor has a batch
@@ -67,7 +71,7 @@ impl Builder {
             self.add_time();
             self.since = 0;
         }
-        self.since += batch.bytes().len() as u64;
+        self.since += bytes.len() as u64;
     }
 
     fn add_time(&mut self) {

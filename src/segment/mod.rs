@@ -17,6 +17,7 @@ mod source;
 mod times;
 pub(crate) mod verify;
 mod walk;
+mod whole;
 mod window;
 
 use std::path::PathBuf;

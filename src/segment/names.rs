@@ -34,6 +34,8 @@ pub(crate) enum Suffix {
 
 /// Behind the name of a file that waits to be removed.
 pub(crate) const DELETED: &str = ".deleted";
+/// Behind the name of a file that compaction is writing.
+pub(crate) const CLEANED: &str = ".cleaned";
 /// Behind the name of a file that compaction finished.
 pub(crate) const SWAP: &str = ".swap";
 
@@ -63,7 +65,7 @@ pub(crate) fn parse(name: &str) -> Option<(Offset, Part, Option<Suffix>)> {
     }
     let base = digits.parse().ok()?;
     let (extension, suffix) =
-        [(DELETED, Suffix::Deleted), (".cleaned", Suffix::Cleaned), (SWAP, Suffix::Swap)]
+        [(DELETED, Suffix::Deleted), (CLEANED, Suffix::Cleaned), (SWAP, Suffix::Swap)]
             .iter()
             .find_map(|(end, suffix)| Some((rest.strip_suffix(end)?, Some(*suffix))))
             .unwrap_or((rest, None));

@@ -434,7 +434,7 @@ impl Segment {
 
     /// The error for damage at `position`, which begins at offset `first` and goes on to where
     /// whole batches are found again.
-    fn damage_from(
+    pub(super) fn damage_from(
         &self,
         (position, first): (u64, Offset),
         resumed: Option<Resumed>,

@@ -28,7 +28,7 @@ impl Segment {
 
     /// The largest timestamp of its first batch; none in an empty segment. Reads that batch's
     /// header if it is not known.
-    pub(super) fn first_timestamp(&self) -> Result<Option<Timestamp>> {
+    pub(crate) fn first_timestamp(&self) -> Result<Option<Timestamp>> {
         if let Some(known) = self.known_facts()
             && (known.batches == 0 || known.first_timestamp.is_some())
         {

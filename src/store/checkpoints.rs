@@ -1,10 +1,11 @@
-//! Kafka's three offset checkpoints of a log directory, kept up to date.
+//! Kafka's four offset checkpoints of a log directory, kept up to date.
 //!
 //! | file | Kafka writes it every |
 //! |------|-----------------------|
 //! | `recovery-point-offset-checkpoint` | `log.flush.offset.checkpoint.interval.ms` |
 //! | `log-start-offset-checkpoint`      | `log.flush.start.offset.checkpoint.interval.ms` |
 //! | `replication-offset-checkpoint`    | `replica.high.watermark.checkpoint.interval.ms` |
+//! | `cleaner-offset-checkpoint`        | time that a log was cleaned |
 //!
 //! Lines of partitions that were not written to stay as they are. The recovery point of a log is at
 //! most the end of its last sealed segment, unless the log was closed.
@@ -21,10 +22,11 @@ use crate::record::Offset;
 use crate::wire::crc32c;
 
 /// The files.
-pub(super) const FILES: [&str; 3] = [
+pub(super) const FILES: [&str; 4] = [
     "recovery-point-offset-checkpoint",
     "log-start-offset-checkpoint",
     "replication-offset-checkpoint",
+    "cleaner-offset-checkpoint",
 ];
 
 /// One of the files, by its place among [`FILES`].
@@ -33,6 +35,7 @@ pub(super) enum File {
     RecoveryPoint = 0,
     LogStart = 1,
     HighWatermark = 2,
+    Cleaner = 3,
 }
 
 /// What the files say, and are to say.
@@ -42,11 +45,11 @@ pub(super) struct Checkpoints {
     pub(super) opening: Option<i32>,
     /// Whether Kafka's marker stood.
     pub(super) stopped_cleanly: bool,
-    lines: [BTreeMap<(String, u32), Offset>; 3],
+    lines: [BTreeMap<(String, u32), Offset>; 4],
     /// Length and checksum of what stands in the files, as far as it is known.
-    written: [Option<(usize, u32)>; 3],
+    written: [Option<(usize, u32)>; 4],
     /// How the files were before they were last read, for who only reads them.
-    stamps: [Option<Stamp>; 3],
+    stamps: [Option<Stamp>; 4],
 }
 
 impl Checkpoints {
@@ -123,6 +126,30 @@ impl Checkpoints {
         }
     }
 
+    /// How far a log was cleaned.
+    pub(super) fn cleaned_to(&self, topic: &str, partition: u32) -> Option<Offset> {
+        self.lines[File::Cleaner as usize].get(&(topic.to_owned(), partition)).copied()
+    }
+
+    /// Notes how far a log was cleaned, and writes it.
+    pub(super) fn note_cleaned(
+        &mut self,
+        root: &Dir,
+        (topic, partition): (&str, u32),
+        offset: Offset,
+    ) -> Result<()> {
+        let key = (topic.to_owned(), partition);
+        let lines = &mut self.lines[File::Cleaner as usize];
+        let before = lines.insert(key.clone(), offset);
+        self.write(root, File::Cleaner).inspect_err(|_| {
+            let lines = &mut self.lines[File::Cleaner as usize];
+            match before {
+                Some(before) => _ = lines.insert(key, before),
+                None => _ = lines.remove(&key),
+            }
+        })
+    }
+
     /// Forgets all partitions of a topic.
     pub(super) fn forget(&mut self, topic: &str) {
         for lines in &mut self.lines {
@@ -133,6 +160,10 @@ impl Checkpoints {
     /// Writes a file, if it does not say that already.
     pub(super) fn write(&mut self, root: &Dir, file: File) -> Result<()> {
         let at = file as usize;
+        if file == File::Cleaner && self.lines[at].is_empty() && self.written[at].is_none() {
+            // Nothing was ever cleaned here.
+            return Ok(());
+        }
         let entry = |((topic, partition), offset): (&(String, u32), &Offset)| PartitionOffset {
             topic: topic.clone(),
             partition: *partition as i32,

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::fs::{Dir, Kind, Lock};
 use crate::log::{KafkaSays, MANIFEST, WATERMARK, fill_directory, partition_metadata};
 use crate::planted::{self, Bug};
-use crate::record::Timestamp;
+use crate::record::{Offset, Timestamp};
 
 /// Where a `strandline.topics` goes that could not be read.
 const DAMAGED_TOPICS: &str = "strandline.topics.damaged";
@@ -127,6 +127,22 @@ impl Directory {
 
     pub(super) fn checkpoints(&self) -> MutexGuard<'_, Checkpoints> {
         locked(&self.checkpoints)
+    }
+
+    /// How far a log was cleaned.
+    pub(super) fn cleaned_to(&self, topic: &str, partition: i32) -> Option<Offset> {
+        self.checkpoints().cleaned_to(topic, partition.unsigned_abs())
+    }
+
+    /// Notes how far a log was cleaned, durably.
+    pub(super) fn note_cleaned(
+        &self,
+        (topic, partition): (&str, i32),
+        offset: Offset,
+    ) -> Result<()> {
+        self.check_lock()?;
+        let log = (topic, partition.unsigned_abs());
+        self.checkpoints().note_cleaned(&self.root, log, offset)
     }
 
     pub(super) fn warn(&self, warning: String) {

@@ -10,7 +10,7 @@ use super::options::StoreOptions;
 use super::shared::Core;
 use super::topic::{Topic, TopicOptions};
 use crate::error::{Error, Result};
-use crate::log::Log;
+use crate::log::{CleanProgress, Cleaned, Log};
 use crate::record::Timestamp;
 
 /// A log directory: topics, their partitions, and what is done for them now and then.
@@ -46,18 +46,18 @@ pub struct Store(Arc<Held>);
 #[derive(Debug)]
 struct Held {
     core: Arc<Core>,
-    keeper: Mutex<Option<JoinHandle<()>>>,
+    keepers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Held {
-    /// Ends the housekeeper and waits until it has ended.
+    /// Ends the housekeeper and the cleaner, and waits until they have ended.
     fn dismiss(&self) {
         self.core.stop();
-        let keeper = locked(&self.keeper).take();
-        if let Some(keeper) = keeper
-            && keeper.join().is_err()
-        {
-            self.core.directory.warn("housekeeping ended by a panic".into());
+        let keepers = std::mem::take(&mut *locked(&self.keepers));
+        for keeper in keepers {
+            if keeper.join().is_err() {
+                self.core.directory.warn("housekeeping ended by a panic".into());
+            }
         }
     }
 }
@@ -93,8 +93,8 @@ impl Store {
         StoreOptions::default()
     }
 
-    pub(super) fn new(core: Arc<Core>, keeper: Option<JoinHandle<()>>) -> Store {
-        Store(Arc::new(Held { core, keeper: Mutex::new(keeper) }))
+    pub(super) fn new(core: Arc<Core>, keepers: Vec<JoinHandle<()>>) -> Store {
+        Store(Arc::new(Held { core, keepers: Mutex::new(keepers) }))
     }
 
     pub(super) fn core(&self) -> &Core {
@@ -197,6 +197,39 @@ impl Store {
     /// What is strange about the directory, and what housekeeping could not do: for people to read.
     pub fn warnings(&self) -> Vec<String> {
         self.core().directory.warnings()
+    }
+
+    /// Cleans a compacted topic now, all that can be cleaned and whatever its dirty ratio: of the
+    /// records of each key only the last is kept (`cleanup.policy=compact`). The active segment is
+    /// left alone, what `min.compaction.lag.ms` protects, and what is undecided.
+    ///
+    /// Appends and fetches go on beside it. A crash leaves each segment as it was or as it is to be.
+    ///
+    /// # Errors
+    ///
+    /// `PolicyViolation` if `cleanup.policy` has no `compact`; `Corrupt` for a damaged batch: the
+    /// segment that holds it stays as it is; `Io`, `NotFound`, `ReadOnly`, `Closed`.
+    pub fn clean(&self, topic: &str) -> Result<Cleaned> {
+        self.clean_watched(topic, |_| {})
+    }
+
+    /// The same, telling how far it is now and then.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::clean`].
+    pub fn clean_watched(
+        &self,
+        topic: &str,
+        watch: impl Fn(CleanProgress) + Sync,
+    ) -> Result<Cleaned> {
+        self.core().look_again()?;
+        let mut cleaned = Cleaned::default();
+        for partition in Topic::of(self, topic)?.partition_numbers() {
+            let log = self.core().log(topic, partition, None)?;
+            cleaned.add(&self.core().clean(&log, &watch)?);
+        }
+        Ok(cleaned)
     }
 
     /// Does what is due at `now` (milliseconds since 1970): seals segments, deletes what retention

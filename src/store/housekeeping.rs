@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::catalog::Known;
 use super::checkpoints::File;
 use super::directory::locked;
 use super::shared::Core;
@@ -38,10 +39,13 @@ enum Job {
     Retention,
     /// Forgets idempotent producers (`producer.id.expiration.check.interval.ms`).
     Producers,
+    /// Cleans compacted logs (`log.cleaner.backoff.ms`). It may take long: a thread of its own does
+    /// it, where there are threads.
+    Clean,
 }
 
 impl Job {
-    const ALL: [Job; 8] = [
+    const ALL: [Job; 9] = [
         Job::Seal,
         Job::Flush,
         Job::HighWatermarks,
@@ -50,6 +54,7 @@ impl Job {
         Job::LogStarts,
         Job::Retention,
         Job::Producers,
+        Job::Clean,
     ];
 
     const fn period_ms(self) -> i64 {
@@ -57,6 +62,7 @@ impl Job {
             Job::Seal | Job::Flush => 1000,
             Job::HighWatermarks => 5000,
             Job::Remove => 10_000,
+            Job::Clean => 15_000,
             Job::RecoveryPoints | Job::LogStarts => 60_000,
             Job::Retention => 300_000,
             Job::Producers => 600_000,
@@ -69,6 +75,7 @@ const INITIAL_DELAY_MS: i64 = 30_000;
 /// Nothing is deleted for its age while the clock is so much ahead of the time that has passed.
 const MOST_AHEAD_MS: i64 = 3_600_000;
 const THREAD_NAME: &str = "strandline-housekeeping";
+const CLEANER_NAME: &str = "strandline-cleaner";
 
 /// When each job is due.
 #[derive(Debug)]
@@ -136,6 +143,15 @@ pub(super) fn start(core: &Arc<Core>) -> Result<JoinHandle<()>> {
     started.map_err(|error| Error::io("start the housekeeping of", path, error))
 }
 
+/// Starts the thread that cleans.
+pub(super) fn start_cleaner(core: &Arc<Core>) -> Result<JoinHandle<()>> {
+    let core = Arc::clone(core);
+    let path = core.directory.root.path().to_path_buf();
+    let thread = std::thread::Builder::new().name(CLEANER_NAME.into());
+    let started = thread.spawn(move || core.keep_clean());
+    started.map_err(|error| Error::io("start the cleaner of", path, error))
+}
+
 impl Core {
     /// Works until it is told to stop.
     fn keep_house(&self) {
@@ -147,6 +163,7 @@ impl Core {
             }
             let mut schedule = locked(&self.schedule);
             let mut jobs = schedule.take_due(self.tick());
+            jobs.retain(|job| *job != Job::Clean);
             if waited == Waited::Work && !jobs.contains(&Job::Seal) {
                 jobs.insert(0, Job::Seal);
             }
@@ -165,6 +182,7 @@ impl Core {
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.surroundings.work.stop();
+        self.cleaner_signal.stop();
     }
 
     /// Does what is due at `now`, and seals what waits for it.
@@ -189,6 +207,10 @@ impl Core {
         }
         let mut first = None;
         for &job in jobs {
+            if job == Job::Clean {
+                first = first.or(self.clean_due(now));
+                continue;
+            }
             let logs = self.logs_for(job);
             for log in &logs {
                 if self.is_stopping() {
@@ -211,14 +233,18 @@ impl Core {
     /// The logs that a job looks at: those in use. Retention looks at all that have some.
     fn logs_for(&self, job: Job) -> Vec<Log> {
         if job == Job::Retention {
-            let retained = self.partitions_of(|known| known.config.asks_retention());
-            for (topic, partition) in retained {
-                if let Err(error) = self.log(&topic, partition, None) {
-                    self.directory.warn(format!("{topic}-{partition}: {error}"));
-                }
-            }
+            self.use_logs(|known| known.config.asks_retention());
         }
         locked(&self.logs).open.values().cloned().collect()
+    }
+
+    /// Takes all logs into use of the topics that are `wanted`.
+    pub(super) fn use_logs(&self, wanted: impl Fn(&Known) -> bool) {
+        for (topic, partition) in self.partitions_of(wanted) {
+            if let Err(error) = self.log(&topic, partition, None) {
+                self.directory.warn(format!("{topic}-{partition}: {error}"));
+            }
+        }
     }
 
     fn run_on_log(
@@ -240,7 +266,7 @@ impl Core {
             Job::Retention if self.is_ahead(now) => Ok(()),
             Job::Retention => log.retain(now).map(drop),
             Job::Producers => log.expire_producers(now),
-            Job::HighWatermarks | Job::RecoveryPoints | Job::LogStarts => Ok(()),
+            Job::HighWatermarks | Job::RecoveryPoints | Job::LogStarts | Job::Clean => Ok(()),
         }
     }
 
@@ -259,12 +285,12 @@ impl Core {
                 self.directory.warn(format!("{why}: nothing is deleted for its age"));
                 Ok(())
             }
-            Job::Seal | Job::Flush | Job::Retention | Job::Producers => Ok(()),
+            Job::Seal | Job::Flush | Job::Retention | Job::Producers | Job::Clean => Ok(()),
         }
     }
 
     /// Whether the machine's clock was set forward: then ages are not to be trusted.
-    fn is_ahead(&self, now: Timestamp) -> bool {
+    pub(super) fn is_ahead(&self, now: Timestamp) -> bool {
         self.clock().is_wall() && now.saturating_sub(self.tick()) > MOST_AHEAD_MS
     }
 
@@ -287,11 +313,12 @@ impl Core {
         checkpoints.write(&self.directory.root, file)
     }
 
-    /// Writes all three.
+    /// Writes all of them.
     pub(super) fn write_checkpoints(&self) -> Result<()> {
         self.write_checkpoint(File::RecoveryPoint)?;
         self.write_checkpoint(File::LogStart)?;
-        self.write_checkpoint(File::HighWatermark)
+        self.write_checkpoint(File::HighWatermark)?;
+        self.write_checkpoint(File::Cleaner)
     }
 }
 
@@ -311,7 +338,7 @@ mod tests {
                 assert!(runs.iter().all(|&count| count > 0), "{runs:?}");
             }
         }
-        assert_eq!(runs, [1230, 1230, 246, 123, 21, 21, 5, 3]);
+        assert_eq!(runs, [1230, 1230, 246, 123, 21, 21, 5, 3, 82]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod catalog;
 pub(crate) mod checked_text;
 pub(crate) mod checkpoint;
 mod checkpoints;
+mod cleaner;
 pub(crate) mod clean_shutdown;
 mod close;
 mod directory;
@@ -24,6 +25,7 @@ pub(crate) mod topics;
 mod verify;
 
 use checked_text::TextError;
+pub use cleaner::CleanerOptions;
 pub use handle::Store;
 pub use look::{DurableMark, FaultKind, FileEntry, FileFault, ProducerState};
 pub use look::{SealedSegment, SmallFile};

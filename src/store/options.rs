@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::cleaner::CleanerOptions;
 use super::directory::{Directory, booted_since};
 use super::found::{Found, OwnerFile};
 use super::handle::Store;
@@ -12,7 +13,7 @@ use super::{LOCK, housekeeping};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Handles, Lock};
-use crate::log::{Gate, Signal, Surroundings};
+use crate::log::{CleanerCheckpoint, Gate, Signal, Surroundings};
 use crate::segment::IndexCache;
 
 /// How a store is opened; made by [`Store::options`].
@@ -39,6 +40,7 @@ pub struct StoreOptions {
     index_cache_bytes: usize,
     map_indexes: bool,
     zeros_ahead: u64,
+    cleaner: CleanerOptions,
 }
 
 impl Default for StoreOptions {
@@ -53,6 +55,7 @@ impl Default for StoreOptions {
             index_cache_bytes: 64 << 20,
             map_indexes: false,
             zeros_ahead: 0,
+            cleaner: CleanerOptions::new(),
         }
     }
 }
@@ -144,6 +147,15 @@ impl StoreOptions {
         self
     }
 
+    /// How compacted logs are cleaned.
+    ///
+    /// Default: as Kafka's cleaner does.
+    #[must_use]
+    pub fn cleaner(mut self, cleaner: CleanerOptions) -> Self {
+        self.cleaner = cleaner;
+        self
+    }
+
     /// Maps the finished index files of inactive segments rather than reading them. Default: off.
     ///
     /// An I/O error beneath a map, or somebody else cutting the file, kills the whole process
@@ -211,6 +223,7 @@ impl StoreOptions {
             let directory = Arc::clone(&directory);
             gate = gate.looking(move |topic, partition| directory.look_for(topic, partition));
         }
+        let (reads, writes) = (Arc::clone(&directory), Arc::clone(&directory));
         let surroundings = Surroundings {
             clock: self.clock,
             handles: Handles::new(self.max_open_files),
@@ -219,12 +232,22 @@ impl StoreOptions {
             zeros_ahead: self.zeros_ahead,
             work: Signal::default(),
             gate,
+            cleaner: CleanerCheckpoint::new(
+                move |topic, partition| reads.cleaned_to(topic, partition),
+                move |topic, partition, offset| writes.note_cleaned((topic, partition), offset),
+            ),
             booted_since,
         };
-        let core = Arc::new(Core::new(directory, Arc::new(surroundings)));
-        let in_thread = self.housekeeping && is_writable;
-        let keeper = if in_thread { Some(housekeeping::start(&core)?) } else { None };
-        Ok(Store::new(core, keeper))
+        let cleans = self.cleaner.is_enabled();
+        let core = Arc::new(Core::new(directory, Arc::new(surroundings), self.cleaner));
+        let mut keepers = Vec::new();
+        if self.housekeeping && is_writable {
+            keepers.push(housekeeping::start(&core)?);
+            if cleans {
+                keepers.push(housekeeping::start_cleaner(&core)?);
+            }
+        }
+        Ok(Store::new(core, keepers))
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::catalog::Known;
+use super::cleaner::CleanerOptions;
 use super::directory::{Directory, locked, read_topic_id};
 use super::housekeeping::Schedule;
 use super::names;
@@ -17,7 +18,7 @@ use super::{random, topics};
 use crate::clock::Clock;
 use crate::error::{Cause, Error, Result};
 use crate::log::{
-    Context, Log, LogConfig, PARTITION_METADATA, Surroundings, TopicId, manifest_topic_id,
+    Context, Log, LogConfig, PARTITION_METADATA, Signal, Surroundings, TopicId, manifest_topic_id,
 };
 use crate::record::Timestamp;
 
@@ -33,6 +34,9 @@ pub(super) struct Core {
     pub(super) schedule: Mutex<Schedule>,
     /// Whether the housekeeper is to end what it does.
     pub(super) stopping: AtomicBool,
+    /// What the cleaner waits at.
+    pub(super) cleaner_signal: Signal,
+    pub(super) cleaner: CleanerOptions,
     /// When the store was opened: by the clock, and by what nobody can set.
     pub(super) opened_at: (Timestamp, Instant),
 }
@@ -67,7 +71,11 @@ impl NewTopic {
 }
 
 impl Core {
-    pub(super) fn new(directory: Arc<Directory>, surroundings: Arc<Surroundings>) -> Core {
+    pub(super) fn new(
+        directory: Arc<Directory>,
+        surroundings: Arc<Surroundings>,
+        cleaner: CleanerOptions,
+    ) -> Core {
         let now = surroundings.clock.now_ms();
         Core {
             directory,
@@ -76,6 +84,8 @@ impl Core {
             logs: Mutex::default(),
             schedule: Mutex::new(Schedule::new(now)),
             stopping: AtomicBool::new(false),
+            cleaner_signal: Signal::default(),
+            cleaner,
             opened_at: (now, Instant::now()),
         }
     }

@@ -27,6 +27,9 @@ pub(crate) struct Expected {
     pub(crate) is_power_cut: bool,
     /// Whether the step takes records away.
     pub(crate) removes: bool,
+    /// Whether it compacts: what it makes takes the place of what was there from the front on, in
+    /// several steps.
+    pub(crate) cleans: bool,
 }
 
 /// What was found after a crash, and what of the expected that is.
@@ -43,16 +46,27 @@ impl Expected {
         if self.is_power_cut { self.before.durable } else { self.before.end }
     }
 
+    /// What there is while compaction has come to some batch.
+    fn half_cleaned(&self) -> impl Iterator<Item = Content> {
+        let steps = self.before.batches.iter().filter(|_| self.cleans);
+        steps.map(|step| {
+            let cleaned = self.after.batches.iter().filter(|batch| batch.next <= step.base);
+            let left = self.before.batches.iter().filter(|batch| batch.base >= step.base);
+            Content { batches: cleaned.chain(left).cloned().collect(), ..(*self.before).clone() }
+        })
+    }
+
     /// What of the expected `found` is.
     pub(crate) fn recognise(&self, found: Found) -> Result<Recovered, String> {
         let promised = self.promised();
         let of = |content: &Content, promised: i64| {
             content.kept(&found, promised).map(|kept| (content.clone(), kept))
         };
-        let (mut content, kept) =
-            of(&self.after, promised.min(self.after.end)).or_else(|after| {
+        let (mut content, kept) = of(&self.after, promised.min(self.after.end))
+            .or_else(|after| {
                 of(&self.before, promised).map_err(|before| format!("{before} (or: {after})"))
-            })?;
+            })
+            .or_else(|why| self.half_cleaned().find_map(|it| of(&it, promised).ok()).ok_or(why))?;
         let lost = self.before.batches.iter().filter(|batch| batch.base >= found.end);
         let lost_epoch = lost.map(|batch| batch.epoch).max();
         content.batches.truncate(kept);
@@ -215,13 +229,13 @@ fn retry(opened: &Opened, content: &mut Content) -> Result<(), String> {
     let Some(last) = content.batches.iter().rfind(of_producer) else { return Ok(()) };
     let sequence = sequence_of(last);
     let mut batch = strandline::Batch::new();
-    batch.push(Record::new().value("a")).push(Record::new().value("b"));
+    batch.push(Record::new().key("k").value("a")).push(Record::new().key("k").value("b"));
     let mut batch = batch.producer(id, epoch, Sequence(sequence)).transactional(true);
     let appended = said("I7: retry", opened.log.append(&mut batch, Durability::Written))?;
     if !appended.duplicate || appended.base_offset != last.base {
         return Err(format!("I7: the batch at {} is taken again: {appended:?}", last.base));
     }
-    let mut gap = strandline::Batch::of([Record::new().value("c")])
+    let mut gap = strandline::Batch::of([Record::new().key("k").value("c")])
         .producer(id, epoch, Sequence(sequence + 3))
         .transactional(true);
     match opened.log.append(&mut gap, Durability::Written) {
@@ -243,14 +257,15 @@ fn look_up(log: &Log, content: &Content) -> Result<(), String> {
         if !fetched.bytes().starts_with(&batch.bytes) {
             return Err(format!("I6: a fetch at {offset} does not find its batch"));
         }
-        let mut scan = content.batches.iter();
+        let mut scan = content.batches.iter().filter(|other| !other.offsets.is_empty());
         let first = scan.find(|other| other.max_timestamp >= batch.max_timestamp);
         let found =
             said("I6: time", log.offset_for_time(batch.max_timestamp, Isolation::ReadUncommitted))?;
         let is_first = |found: &TimestampedOffset| {
             first.is_some_and(|first| (first.base..first.next).contains(&found.offset))
         };
-        if !found.as_ref().is_some_and(is_first) {
+        // Of a batch that was emptied there is no record to be found.
+        if !found.as_ref().map_or(first.is_none(), is_first) {
             return Err(format!("I6: time {} leads to {found:?}", batch.max_timestamp));
         }
     }
@@ -287,7 +302,7 @@ fn transactions(log: &Log, content: &Content) -> Result<(), String> {
     let mut want = Vec::new();
     for batch in content.batches.iter().filter(|batch| batch.next <= found) {
         if batch.commits.is_none() && !is_aborted(batch) {
-            want.extend(batch.base.max(content.start)..batch.next);
+            want.extend(batch.offsets.iter().filter(|offset| **offset >= content.start));
         }
     }
     let got = committed(log, content.start, found)?;

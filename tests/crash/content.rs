@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use strandline::compression::Decompressor;
 use strandline::record::Batches;
 use strandline::{FetchOptions, Log};
 
@@ -16,6 +17,8 @@ pub(crate) struct Batch {
     pub(crate) max_timestamp: i64,
     /// The producer whose transaction it is of, or ends.
     pub(crate) transactional: Option<i64>,
+    /// Those of its records.
+    pub(crate) offsets: Vec<i64>,
     /// Whether it ends a transaction, and by a commit.
     pub(crate) commits: Option<bool>,
 }
@@ -74,7 +77,11 @@ impl Found {
             let is = header.attributes();
             let transactional = header.producer_id().filter(|_| is.is_transactional());
             let commits = is.is_control().then(|| batch.payload().get(8) == Some(&1));
+            let (mut with, mut inflated) = (Decompressor::new(), Vec::new());
+            let records = batch.records(&mut with, 1 << 20, &mut inflated);
+            let records = records.map_err(|error| error.to_string())?;
             found.push(Arc::new(Batch {
+                offsets: records.flatten().map(|record| record.offset()).collect(),
                 base: header.base_offset(),
                 next: header.next_offset(),
                 bytes: batch.bytes().to_vec(),

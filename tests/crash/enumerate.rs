@@ -143,7 +143,8 @@ pub(crate) fn expected(steps: &[Step], number: u64) -> Expected {
     let step = steps.iter().find(|step| number < step.to).or(steps.last()).expect("a step");
     let before = if number < step.to { &step.before } else { &step.after };
     let (before, after) = (Rc::clone(before), Rc::clone(&step.after));
-    Expected { before, after, is_power_cut: true, removes: step.op.removes() }
+    let (removes, cleans) = (step.op.removes(), step.op == Op::Clean);
+    Expected { before, after, is_power_cut: true, removes, cleans }
 }
 
 /// Why, which image, and what of it was kept.
@@ -239,13 +240,14 @@ fn within_recovery(
     disk.record();
     let opened = super::check::open(disk)?;
     let before = super::check::recognised(&opened.log, expected)?;
-    let batch = strandline::Batch::of([strandline::Record::new().value("in recovery")]);
+    let batch = strandline::Batch::of([strandline::Record::new().key("k").value("in recovery")]);
     let appended = opened.log.append(batch, strandline::Durability::Synced);
     appended.map_err(|why| format!("append in recovery: {why}"))?;
     let after = Rc::new(Content::of(&opened.log)?);
     opened.store.close().map_err(|why| format!("close in recovery: {why}"))?;
-    let removes = expected.removes;
-    let again = Expected { before: Rc::new(before), after, is_power_cut: true, removes };
+    let Expected { removes, .. } = *expected;
+    let cleans = false;
+    let again = Expected { before: Rc::new(before), after, is_power_cut: true, removes, cleans };
     for (call, image) in opened.disk.recorded() {
         for cut in cuts(&image, plan.seed ^ call.number, 4) {
             let left = image.cut(&cut);

@@ -56,6 +56,7 @@ pub(crate) fn with_fault(
         after: content,
         is_power_cut: false,
         removes: true,
+        cleans: false,
     };
     check(&image, &expected, Depth::Plain).map(drop)
 }
@@ -166,7 +167,7 @@ fn recover(disk: &Disk) -> strandline::Result<()> {
     let store = strandline::testing::sim::open(disk, super::world::options(&clock))?;
     let log = store.log("events", 0)?;
     log.fetch(log.log_start_offset()?, strandline::FetchOptions::new())?;
-    let batch = strandline::Batch::of([Record::new().value("recovered")]);
+    let batch = strandline::Batch::of([Record::new().key("k").value("recovered")]);
     log.append(batch, Durability::Synced)?;
     store.close()
 }
@@ -222,7 +223,8 @@ pub(crate) fn with_failed_sync(
         break;
     }
     let words = format!("before: {content}\n  after: {after}");
-    let expected = Expected { before: content, after, is_power_cut: true, removes: true };
+    let cleans = ops.contains(&Op::Clean);
+    let expected = Expected { before: content, after, is_power_cut: true, removes: true, cleans };
     aftermath(&world.disk, &expected, plan).map_err(|why| format!("{why}\n  {words}"))
 }
 
@@ -245,7 +247,7 @@ pub(crate) fn aftermath(disk: &Disk, expected: &Expected, plan: Plan) -> Result<
     if is_broken {
         return Ok(images);
     }
-    let batch = strandline::Batch::of([Record::new().value("goes on")]);
+    let batch = strandline::Batch::of([Record::new().key("k").value("goes on")]);
     let went_on = opened.log.append(batch, Durability::Synced);
     let content = Rc::new(Content::of(&opened.log)?);
     drop(opened);
@@ -254,8 +256,13 @@ pub(crate) fn aftermath(disk: &Disk, expected: &Expected, plan: Plan) -> Result<
         is_typed(&error)?;
         return Ok(images);
     }
-    let after =
-        Expected { before: Rc::clone(&content), after: content, is_power_cut: true, removes: true };
+    let after = Expected {
+        before: Rc::clone(&content),
+        after: content,
+        is_power_cut: true,
+        removes: true,
+        cleans: false,
+    };
     let image = disk.image();
     for cut in cuts(&image, plan.seed, 2).iter().take(8) {
         let left = image.cut(cut);

@@ -15,6 +15,8 @@ pub(crate) enum Op {
     Flush,
     Roll,
     DeleteRecords,
+    /// Compaction of all that can be compacted.
+    Clean,
     /// Ten minutes later: seals, retention, deleted files, checkpoints.
     Housekeeping,
     Reopen,
@@ -33,7 +35,7 @@ pub(crate) enum Op {
 }
 
 /// What all sequences of up to three are made of.
-pub(crate) const EVERY: [Op; 11] = [
+pub(crate) const EVERY: [Op; 12] = [
     Op::AppendWritten,
     Op::AppendSynced,
     Op::AppendRolling,
@@ -43,6 +45,7 @@ pub(crate) const EVERY: [Op; 11] = [
     Op::Flush,
     Op::Roll,
     Op::DeleteRecords,
+    Op::Clean,
     Op::Housekeeping,
     Op::Reopen,
 ];
@@ -60,7 +63,8 @@ impl Op {
     /// Whether it takes records away.
     pub(crate) fn removes(self) -> bool {
         let removing = [Op::DeleteRecords, Op::DeleteAll, Op::Truncate, Op::TruncateAll];
-        removing.contains(&self) || matches!(self, Op::StartOver | Op::Housekeeping)
+        let may_remove = [Op::StartOver, Op::Housekeeping, Op::Clean];
+        removing.contains(&self) || may_remove.contains(&self)
     }
 }
 

@@ -44,6 +44,9 @@ pub(crate) struct Step {
     pub(crate) after: Rc<Content>,
 }
 
+/// How many keys there are.
+const KEYS: u32 = 3;
+
 /// Small enough that everything happens within a few batches.
 pub(crate) fn config() -> LogConfig {
     let pairs = [
@@ -51,6 +54,10 @@ pub(crate) fn config() -> LogConfig {
         ("index.interval.bytes", "64"),
         ("segment.index.bytes", "4096"),
         ("retention.bytes", "300"),
+        ("cleanup.policy", "compact,delete"),
+        // By hand only.
+        ("min.cleanable.dirty.ratio", "1"),
+        ("delete.retention.ms", "100"),
         ("file.delete.delay.ms", "0"),
     ];
     LogConfig::from_pairs(pairs).unwrap()
@@ -101,6 +108,7 @@ impl World {
                 self.log.delete_records(Some(start + (end - start + 1) / 2)).map(drop)
             }
             Op::DeleteAll => self.log.delete_records(None).map(drop),
+            Op::Clean => self.store.clean("events").map(drop),
             Op::Housekeeping => self.store.run_housekeeping(now),
             Op::Reopen => {
                 self.store.close()?;
@@ -189,12 +197,15 @@ impl World {
         self.log.import(&bytes, Durability::Synced).map(drop)
     }
 
-    /// Records that differ from all others.
+    /// Records that differ from all others, of a few keys; every now and then one without a value.
     pub(crate) fn batch(&mut self, records: u32, len: usize) -> Batch {
         let mut batch = Batch::new();
         for _ in 0..records {
             let value = format!("{:0>len$}", self.sent);
-            batch.push(Record::new().key(&self.sent.to_be_bytes()).value(&value));
+            let key = (self.sent % KEYS).to_be_bytes();
+            let record = Record::new().key(&key);
+            let is_tombstone = self.sent % 7 == 6;
+            batch.push(if is_tombstone { record } else { record.value(&value) });
             self.sent += 1;
         }
         batch

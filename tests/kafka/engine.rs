@@ -6,7 +6,7 @@ use std::time::Duration;
 use strandline::compression::Compression;
 use strandline::record::TimestampType;
 use strandline::{
-    Batch, Clock, Durability, Error, FetchOptions, Isolation, Log, LogConfig, Store,
+    Batch, CleanupPolicy, Clock, Durability, Error, FetchOptions, Isolation, Log, LogConfig, Store,
     TimestampedOffset, TopicOptions,
 };
 
@@ -97,6 +97,22 @@ impl Directory {
         Ok(Partition(topic.partition(0)?))
     }
 
+    /// The same, compacted.
+    pub(crate) fn create_compacted(&self, topic: &str) -> Result<Partition, Failure> {
+        let config = LogConfig::new()
+            .segment_bytes(1 << 20)
+            .segment_time(Duration::from_millis(i64::MAX as u64))
+            .cleanup_policy(CleanupPolicy::Compact);
+        let options = TopicOptions::new().partitions(1).config(config);
+        Ok(Partition(self.0.create_topic(topic, options)?.partition(0)?))
+    }
+
+    /// Compacts a topic.
+    pub(crate) fn clean(&self, topic: &str) -> Result<(), Failure> {
+        self.0.clean(topic)?;
+        Ok(())
+    }
+
     pub(crate) fn close(self) -> Result<(), Failure> {
         Ok(self.0.close()?)
     }
@@ -183,6 +199,11 @@ impl Partition {
 
     pub(crate) fn offset_of_max_timestamp(&self) -> Result<Option<Listed>, Failure> {
         Ok(self.0.offset_of_max_timestamp(isolation(false))?.map(listed))
+    }
+
+    pub(crate) fn roll(&self) -> Result<(), Failure> {
+        self.0.roll()?;
+        Ok(())
     }
 
     /// How many segments there are.
@@ -299,6 +320,15 @@ impl EngineLog {
 
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         Ok(self.0.flush()?)
+    }
+
+    /// Compacts what lies between two offsets; the answer is where the next compaction begins.
+    pub(crate) fn clean(
+        &mut self,
+        first_dirty: i64,
+        first_uncleanable: i64,
+    ) -> Result<i64, Failure> {
+        Ok(self.0.clean(first_dirty, first_uncleanable)?)
     }
 
     /// Whether there was anything to truncate.

@@ -72,7 +72,9 @@ fn one(log: &mut EngineLog, op: &Op) -> Result<(), String> {
         Op::AssignEpochStartOffset { epoch, offset } => done(log.assign_epoch(*epoch, *offset)),
         Op::AdvanceClock => Ok(()),
         Op::CloseAndReopen { .. } => unreachable!("the caller closes"),
-        Op::Clean => Err("compaction is not replayed".to_owned()),
+        Op::Clean { first_dirty, first_uncleanable, next_dirty } => {
+            same("clean", &done(log.clean(*first_dirty, *first_uncleanable))?, next_dirty)
+        }
     }
 }
 
@@ -123,7 +125,7 @@ pub(crate) fn remaining(vector: &Vector) -> Vec<Record> {
             // The whole batch that has the offset goes.
             Op::TruncateTo { offset, .. } => batches.retain(|(last, _)| last < offset),
             Op::TruncateFullyAndStartAt { .. } => batches.clear(),
-            Op::Clean => panic!("{}: compaction", vector.name),
+            Op::Clean { .. } => panic!("{}: compaction", vector.name),
             _ => {}
         }
         log_end = step.log_end_offset.unwrap_or(log_end);

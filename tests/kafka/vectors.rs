@@ -81,7 +81,12 @@ pub(crate) enum Op {
     CloseAndReopen {
         closed: Files,
     },
-    Clean,
+    /// Compacts what lies between the offsets; the answer is where the next one begins.
+    Clean {
+        first_dirty: i64,
+        first_uncleanable: i64,
+        next_dirty: i64,
+    },
 }
 
 /// A batch before the leader's changes, as bytes and in words.
@@ -199,7 +204,7 @@ impl Vector {
 
     /// Whether compaction is among the steps.
     pub(crate) fn cleans(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.op, Op::Clean))
+        self.steps.iter().any(|step| matches!(step.op, Op::Clean { .. }))
     }
 }
 
@@ -244,7 +249,11 @@ fn op(json: &Value) -> Op {
         },
         "advanceClock" => Op::AdvanceClock,
         "closeAndReopen" => Op::CloseAndReopen { closed: files(json.list("filesClosed")) },
-        "clean" => Op::Clean,
+        "clean" => Op::Clean {
+            first_dirty: json.number("firstDirtyOffset"),
+            first_uncleanable: json.number("firstUncleanableOffset"),
+            next_dirty: json.field("result").number("nextDirtyOffset"),
+        },
         other => panic!("unknown step {other}"),
     }
 }

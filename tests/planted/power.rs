@@ -43,6 +43,12 @@ fn deletion_leaves_no_gap() {
 }
 
 #[test]
+fn compaction_happens_or_does_not() {
+    let rolls = [Op::AppendRolling; 3];
+    power_cuts(&[rolls[0], rolls[1], rolls[2], Op::Clean]);
+}
+
+#[test]
 fn a_cut_happens_or_does_not() {
     power_cuts(&[Op::AppendRolling, Op::AppendRolling, Op::AppendSynced, Op::TruncateAll]);
 }

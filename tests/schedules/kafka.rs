@@ -31,9 +31,53 @@ fn set_lines(image: &mut Image, path: &str, lines: &[String]) {
 pub(crate) fn starts(image: &mut Image) {
     recovers(image);
     image.remove(MARKER);
-    let kept: Vec<_> = lines(image, LINES);
-    let kept: Vec<_> = kept.into_iter().filter(|line| !line.starts_with("strandline")).collect();
+    drops_our_line(image);
+}
+
+/// The line is gone that says that nobody else has written.
+pub(crate) fn drops_our_line(image: &mut Image) {
+    let kept = lines(image, LINES).into_iter();
+    let kept: Vec<_> = kept.filter(|line| !line.starts_with("strandline")).collect();
     set_lines(image, LINES, &kept);
+}
+
+/// What Kafka's start makes of a compaction that a crash interrupted: what is not finished goes, what
+/// is takes the place of everything that begins within it.
+pub(crate) fn finishes_swaps(image: &mut Image) {
+    let there = |image: &Image, suffix: &str| -> Vec<(String, i64)> {
+        let prefix = format!("{DIR}/");
+        let paths = image.files().into_iter().filter(|path| path.ends_with(suffix));
+        let base = |path: &String| path.strip_prefix(&prefix)?.get(..20)?.parse().ok();
+        paths.filter_map(|path| base(&path).map(|base| (path, base))).collect()
+    };
+    let unfinished = there(image, ".cleaned").iter().map(|(_, base)| *base).min();
+    for suffix in [".deleted", ".cleaned"] {
+        for (path, _) in there(image, suffix) {
+            image.remove(&path);
+        }
+    }
+    for (path, base) in there(image, ".swap") {
+        if unfinished.is_some_and(|unfinished| base >= unfinished) {
+            image.remove(&path);
+        }
+    }
+    let waiting = there(image, ".log.swap");
+    let end = |(path, base): &(String, i64)| {
+        let batches = Batches::new(image.read(path).unwrap()).map_while(Result::ok);
+        batches.last().map_or(*base, |batch| batch.header().next_offset())
+    };
+    let replaced = waiting.iter().map(|(_, base)| *base).min().zip(waiting.iter().map(end).max());
+    for (path, base) in there(image, ".log") {
+        if replaced.is_some_and(|(from, to)| (from..to).contains(&base)) {
+            image.remove(&path);
+            remove_indexes(image, path.strip_prefix(&format!("{DIR}/")).unwrap());
+        }
+    }
+    for (path, _) in there(image, ".swap") {
+        let bytes = image.read(&path).unwrap().to_vec();
+        image.remove(&path);
+        image.put(path.trim_end_matches(".swap"), bytes);
+    }
 }
 
 /// Cuts the log after its last whole batch.

@@ -97,7 +97,7 @@ fn transactions() -> (Image, Expected) {
     let (steps, recorded) = enumerate::run(&ops, LAST).unwrap();
     let content = Rc::clone(&steps.last().unwrap().after);
     let (before, after) = (Rc::clone(&content), content);
-    let expected = Expected { before, after, is_power_cut: false, removes: true };
+    let expected = Expected { before, after, is_power_cut: false, removes: true, cleans: false };
     (settled(&recorded.last().unwrap().1), expected)
 }
 

@@ -125,6 +125,13 @@ impl File {
         Ok(stamp(&uninterrupted(|| fstat(&self.0))?))
     }
 
+    pub(in crate::fs) fn set_modified_ms(&self, ms: i64) -> io::Result<()> {
+        let part = std::time::Duration::from_millis(ms.unsigned_abs());
+        let epoch = std::time::UNIX_EPOCH;
+        let time = if ms < 0 { epoch.checked_sub(part) } else { epoch.checked_add(part) };
+        self.0.set_modified(time.ok_or(io::ErrorKind::InvalidInput)?)
+    }
+
     pub(in crate::fs) fn truncate(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }

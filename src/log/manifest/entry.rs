@@ -33,7 +33,8 @@ use crate::wire::{Field, crc32c};
 /// | 92 |     4 | CRC field of the last batch (1, 2: in the segment; 4, 5: in the log) |
 /// | 96 |     8 | for 4, 5: the log end before the change |
 /// | 104 |    4 | position of that batch, −1 none |
-/// | 108 |   20 | zero |
+/// | 108 |    8 | for 1, 2: bytes that compaction has taken out of it |
+/// | 116 |   12 | zero |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     /// An inactive segment is durable, and this is what it holds.
@@ -85,6 +86,8 @@ pub(crate) struct SegmentEntry {
     pub(crate) txn_index: Option<FileSum>,
     /// Its last batch.
     pub(crate) last_batch: Option<LastBatch>,
+    /// Bytes that compaction has taken out of what lies between its offsets.
+    pub(crate) reclaimed_bytes: u64,
 }
 
 /// Length and checksum of a whole file.
@@ -133,9 +136,10 @@ const TXN_INDEX: SumField = SumField::behind(TIME_INDEX.crc);
 const LAST_BATCH_CRC: Field<u32> = TXN_INDEX.crc.then();
 const LOG_END_BEFORE: Field<i64> = LAST_BATCH_CRC.then();
 const LAST_BATCH_POSITION: Field<i32> = LOG_END_BEFORE.then();
+const RECLAIMED_BYTES: Field<u64> = LAST_BATCH_POSITION.then();
 
 /// Bytes of an entry.
-pub(crate) const ENTRY_LEN: usize = LAST_BATCH_POSITION.end() + 20;
+pub(crate) const ENTRY_LEN: usize = RECLAIMED_BYTES.end() + 12;
 
 const _: () = assert!(CHANGE.start() == 8 && LOG_BYTES.start() == 32 && BATCHES.start() == 44);
 const _: () = assert!(OFFSET_INDEX.bytes.start() == 68 && LAST_BATCH_CRC.start() == 92);
@@ -210,6 +214,14 @@ impl fmt::Display for EntryError {
 impl std::error::Error for EntryError {}
 
 impl Entry {
+    /// What it says of a sealed segment, if it does.
+    pub(crate) fn as_sealed(&self) -> Option<&SegmentEntry> {
+        match self {
+            Entry::Sealed(segment) => Some(segment),
+            _ => None,
+        }
+    }
+
     /// The entry's bytes.
     pub(crate) fn encode(&self, place: Place) -> [u8; ENTRY_LEN] {
         let mut entry = match self {
@@ -301,6 +313,7 @@ impl SegmentEntry {
         TIME_INDEX.set(&mut entry, self.time_index);
         TXN_INDEX.set(&mut entry, self.txn_index);
         set_last_batch(&mut entry, self.last_batch);
+        RECLAIMED_BYTES.set(&mut entry, self.reclaimed_bytes);
         entry
     }
 
@@ -320,6 +333,7 @@ impl SegmentEntry {
             time_index: TIME_INDEX.get(entry),
             txn_index: TXN_INDEX.get(entry),
             last_batch: last_batch(entry),
+            reclaimed_bytes: RECLAIMED_BYTES.get(entry),
         };
         if segment.is_possible() { Ok(segment) } else { Err(EntryError::Impossible) }
     }

@@ -21,6 +21,7 @@ pub(in super::super) fn segment(base_offset: Offset, next_offset: Offset) -> Seg
         time_index: Some(FileSum { bytes: 12, crc: 0x3132_3334 }),
         txn_index: None,
         last_batch: Some(LastBatch { position: 0xf00, crc: 0x5152_5354 }),
+        reclaimed_bytes: 0x6162,
     }
 }
 
@@ -35,7 +36,7 @@ fn last_batches(log_bytes: u64) -> impl Strategy<Value = Option<LastBatch>> {
 fn segments() -> impl Strategy<Value = SegmentEntry> {
     let offsets = (0..i64::MAX).prop_flat_map(|base| (Just(base), base..i64::MAX));
     let log = (1..=MOST_LOG_BYTES)
-        .prop_flat_map(|bytes| (Just(bytes), last_batches(bytes), any::<(u32, u32, bool)>()));
+        .prop_flat_map(|bytes| (Just(bytes), last_batches(bytes), any::<(u32, u32, bool, u64)>()));
     let times = (option::of((0..i64::MAX, 0..i64::MAX)), option::of(0..i32::MAX));
     (offsets, log, times, (sums(), sums(), sums())).prop_map(
         |((base_offset, next_offset), (log_bytes, last_batch, log), times, sums)| SegmentEntry {
@@ -51,6 +52,7 @@ fn segments() -> impl Strategy<Value = SegmentEntry> {
             time_index: sums.1,
             txn_index: sums.2,
             last_batch,
+            reclaimed_bytes: log.3,
         },
     )
 }
@@ -84,7 +86,7 @@ fn a_segments_entry_lies_as_the_table_says() {
         [0, 0, 0, 12, 0x31, 0x32, 0x33, 0x34, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]
     );
     assert_eq!(bytes[92..108], [0x51, 0x52, 0x53, 0x54, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0f, 0]);
-    assert_eq!(bytes[108..], [0; 20]);
+    assert_eq!(bytes[108..], *b"\0\0\0\0\0\0ab\0\0\0\0\0\0\0\0\0\0\0\0");
 }
 
 #[test]
