@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use strandline::{Error, Log, Store, Topic};
+use strandline::{Error, Log, Store, StoreOptions, Topic};
 
 use crate::exit::{Failure, Result, complain, name_of};
 use crate::output::escape;
@@ -22,6 +22,15 @@ pub(crate) enum Purpose {
 
 /// Opens the log directory.
 pub(crate) fn open(dir: &Path, purpose: Purpose) -> Result<Store> {
+    open_with(dir, purpose, |options| options)
+}
+
+/// The same with options of the caller's.
+pub(crate) fn open_with(
+    dir: &Path,
+    purpose: Purpose,
+    how: impl FnOnce(StoreOptions) -> StoreOptions,
+) -> Result<Store> {
     if purpose != Purpose::Create && !dir.exists() {
         let dir = name_of(dir);
         let why = format!("there is no log directory {dir}");
@@ -34,7 +43,7 @@ pub(crate) fn open(dir: &Path, purpose: Purpose) -> Result<Store> {
         .read_only(purpose == Purpose::Read)
         .adopt(purpose == Purpose::Adopt)
         .housekeeping(purpose != Purpose::Read);
-    let store = options.open(dir).map_err(|error| match error {
+    let store = how(options).open(dir).map_err(|error| match error {
         Error::NeedsAdopt(_) => {
             let dir = name_of(dir);
             Failure::from(error).and(format_args!("to write to it: strandline adopt -d {dir}"))

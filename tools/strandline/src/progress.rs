@@ -25,11 +25,20 @@ impl Progress {
 
     /// So many records of so many bytes are done, of a total if that is known. Cheap to call often.
     pub(crate) fn at(&mut self, records: u64, done: u64, total: Option<u64>) {
+        self.draw(|elapsed| format!("{} records, {}", count(records), line(done, total, elapsed)));
+    }
+
+    /// So many bytes are done, and nobody counts records.
+    pub(crate) fn bytes_at(&mut self, done: u64, total: Option<u64>) {
+        self.draw(|elapsed| line(done, total, elapsed));
+    }
+
+    fn draw(&mut self, line: impl FnOnce(Duration) -> String) {
         let elapsed = self.started.elapsed();
         let due = self.drawn.is_none_or(|drawn| drawn.elapsed() >= EVERY);
         if self.wanted && due && elapsed >= QUIET {
             self.drawn = Some(Instant::now());
-            let _ = write!(stderr().lock(), "\r\x1b[K{}", line(records, done, total, elapsed));
+            let _ = write!(stderr().lock(), "\r\x1b[K{}", line(elapsed));
         }
     }
 
@@ -41,9 +50,9 @@ impl Progress {
     }
 }
 
-fn line(records: u64, done: u64, total: Option<u64>, elapsed: Duration) -> String {
+fn line(done: u64, total: Option<u64>, elapsed: Duration) -> String {
     let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
-    let mut line = format!("{} records, {}, {}/s", count(records), bytes(done), bytes(rate as u64));
+    let mut line = format!("{}, {}/s", bytes(done), bytes(rate as u64));
     if let Some(total) = total.filter(|&total| total >= done && done > 0) {
         let left = Duration::from_secs(((total - done) as f64 / rate) as u64);
         let share = 100.0 * done as f64 / total as f64;
@@ -62,8 +71,8 @@ mod tests {
     #[test]
     fn the_time_left_follows_from_the_rate() {
         let elapsed = Duration::from_secs(2);
-        let shown = line(1234, 1 << 20, Some(64 << 20), elapsed);
-        assert_eq!(shown, "1,234 records, 1.0 MiB, 512 KiB/s, 2 %, 2:06 left");
-        assert_eq!(line(1, 512, None, elapsed), "1 records, 512 B, 256 B/s");
+        let shown = line(1 << 20, Some(64 << 20), elapsed);
+        assert_eq!(shown, "1.0 MiB, 512 KiB/s, 2 %, 2:06 left");
+        assert_eq!(line(512, None, elapsed), "512 B, 256 B/s");
     }
 }

@@ -1,6 +1,7 @@
 //! The built command, run as its users run it.
 
 mod command {
+    mod clean;
     mod dump;
     mod fuzz;
     mod golden;

@@ -23,6 +23,7 @@
 
 pub(crate) mod adopt;
 pub(crate) mod append;
+pub(crate) mod clean;
 pub(crate) mod dump;
 pub(crate) mod errors;
 pub(crate) mod explain;
@@ -78,6 +79,8 @@ pub(crate) enum Verb {
     /// Fetch records of a topic, by offset or by time
     #[command(after_long_help = crate::output::format::HELP)]
     Fetch(fetch::Args),
+    /// Compact topics now: keep only the last record of each key
+    Clean(clean::Args),
     /// Make a store of a log directory that Kafka wrote and no broker runs on
     Adopt(adopt::Args),
     /// What Kafka's kafka-dump-log.sh prints, byte for byte
@@ -104,6 +107,7 @@ impl Verb {
             Verb::Errors(args) => errors::run(args, global),
             Verb::Tour(args) => tour::run(args, global),
             Verb::Topic(verb) => topic::run(verb, global),
+            Verb::Clean(args) => clean::run(args, global),
             Verb::Adopt(args) => adopt::run(args, global),
             Verb::Append(args) => append::run(args, global),
             Verb::Fetch(args) => fetch::run(args, global),

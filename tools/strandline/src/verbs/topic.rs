@@ -1,6 +1,6 @@
 //! `strandline topic`: make, list, describe, delete.
 
-use strandline::{LogConfig, Topic, TopicOptions};
+use strandline::{Cleanness, LogConfig, Topic, TopicOptions};
 
 use crate::common::{StoreArgs, name_and_value};
 use crate::engine::{self, Purpose};
@@ -167,6 +167,8 @@ struct Facts {
     stable: i64,
     segments: u64,
     size_bytes: u64,
+    /// Of a compacted topic.
+    cleanness: Option<Cleanness>,
 }
 
 fn look(topic: &Topic, partition: u32) -> Result<Facts> {
@@ -179,6 +181,7 @@ fn look(topic: &Topic, partition: u32) -> Result<Facts> {
         stable: log.last_stable_offset()?,
         segments: segments.len() as u64,
         size_bytes: segments.iter().map(|segment| segment.size_bytes).sum(),
+        cleanness: Some(log.cleanness()?).filter(|cleanness| cleanness.is_compacted),
     })
 }
 
@@ -192,6 +195,12 @@ impl Facts {
         line.number("lastStableOffset", self.stable);
         line.size("segments", self.segments);
         line.size("size", self.size_bytes);
+        if let Some(cleanness) = &self.cleanness {
+            line.number("cleanedToOffset", cleanness.cleaned_to);
+            line.size("cleanBytes", cleanness.clean_bytes);
+            line.size("cleanableBytes", cleanness.cleanable_bytes);
+            line.size("reclaimedBytes", cleanness.reclaimed_bytes);
+        }
         line.end_line();
     }
 
@@ -203,6 +212,15 @@ impl Facts {
         out.row(format_args!(
             "{:>11}  {span}  {stable:>12}  {segments:>8}  {size:>10}",
             self.partition
+        ))?;
+        let Some(cleanness) = &self.cleanness else { return Ok(()) };
+        let (faint, off) = (out.style.on(Ink::Faint), out.style.off());
+        let dirty = (cleanness.dirty_ratio * 100.0).round();
+        out.row(format_args!(
+            "{faint}             cleaned to {}, {dirty} % of {} dirty, {} reclaimed{off}",
+            cleanness.cleaned_to,
+            bytes(cleanness.clean_bytes + cleanness.cleanable_bytes),
+            bytes(cleanness.reclaimed_bytes),
         ))
     }
 }
