@@ -70,8 +70,7 @@ pub use segment::{
     TimeIndexEntry, base_offset_of,
 };
 pub use store::{
-    CleanerOptions,
-    DurableMark, FaultKind, FileEntry, FileFault, FileKind, MetaProperties, MetaPropertiesError,
-    ProducerState, SealedSegment, SmallFile, Store, StoreOptions, Topic, TopicOptions,
-    Verification, VerifiedPiece, VerifyOptions, rebuild, verify,
+    CleanerOptions, DurableMark, FaultKind, FileEntry, FileFault, FileKind, MetaProperties,
+    MetaPropertiesError, ProducerState, SealedSegment, SmallFile, Store, StoreOptions, Topic,
+    TopicOptions, Verification, VerifiedPiece, VerifyOptions, rebuild, verify,
 };
