@@ -6,6 +6,7 @@ mod command {
     mod fuzz;
     mod golden;
     mod kafka;
+    mod kafka_odd;
     mod ls;
     mod pack;
     mod run;

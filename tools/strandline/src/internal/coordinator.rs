@@ -28,6 +28,8 @@ pub(crate) enum Topic {
 pub(crate) struct CoordinatorRecord<'a> {
     /// What it is about: the version of its key.
     pub(crate) kind: i16,
+    /// What Kafka calls its key.
+    pub(crate) name: &'static str,
     pub(crate) key: Fields<'a>,
     /// Its version, and what it says; none if it is gone.
     pub(crate) value: Option<(i16, Fields<'a>)>,
@@ -98,12 +100,15 @@ impl Topic {
             .filter(|(_, key, _)| key.highest(release).is_some())
             .ok_or(Undecoded::UnknownKind(kind))?;
         let unreadable = |part, version| move |why| Undecoded::Unreadable { version, part, why };
-        let key = of_key.read(kind, release, &mut cursor).map_err(unreadable(Part::Key, kind))?;
-        let Some(value) = value else { return Ok(CoordinatorRecord { kind, key, value: None }) };
+        let (key, name) = (of_key.read(kind, release, &mut cursor), of_key.name);
+        let key = key.map_err(unreadable(Part::Key, kind))?;
+        let Some(value) = value else {
+            return Ok(CoordinatorRecord { kind, name, key, value: None });
+        };
         let mut cursor = Cursor::new(value);
         let version = cursor.i16().map_err(|_| Undecoded::NoVersion(Part::Value))?;
         let value = of_value.read(version, release, &mut cursor);
         let value = value.map_err(unreadable(Part::Value, version))?;
-        Ok(CoordinatorRecord { kind, key, value: Some((version, value)) })
+        Ok(CoordinatorRecord { kind, name, key, value: Some((version, value)) })
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod membership;
 pub(crate) mod read;
 pub(crate) mod remote;
 mod share;
+pub(crate) mod spoken;
 mod streams;
 pub(crate) mod table;
 pub(crate) mod text;

@@ -4,9 +4,10 @@ use std::io::Write;
 
 use strandline::record::{BatchHeader, ControlRecord, FetchedRecord};
 
-use super::escape::escaped;
+use super::escape::{escaped, one_line};
 use super::json::control_name;
 use super::style::{Ink, Style};
+use crate::internal::spoken::Spoken;
 use crate::time::Times;
 
 /// Columns grow with what was seen, but not beyond this.
@@ -75,6 +76,32 @@ impl Rows {
         }
         let left = self.width.map(|width| width.saturating_sub(used + 2));
         cut(tail, value_columns, left, out);
+        self.end(start, out);
+    }
+
+    /// Appends the line of a record of an internal topic, in words.
+    pub(crate) fn spoken(
+        &mut self,
+        record: &FetchedRecord<'_>,
+        spoken: &Spoken<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let start = out.len();
+        let used = self.begin(record, out);
+        let tail = &mut self.scratch;
+        tail.clear();
+        tail.extend_from_slice(spoken.kind().as_bytes());
+        tail.push(b' ');
+        if spoken.write_key(tail) {
+            tail.push(b' ');
+        }
+        spoken.write_value(tail);
+        // What its texts hold is the clients' own: no control character gets through.
+        let shown = one_line(&String::from_utf8_lossy(tail));
+        tail.clear();
+        tail.extend_from_slice(shown.as_bytes());
+        let columns = columns(tail);
+        cut(tail, columns, self.width.map(|width| width.saturating_sub(used)), out);
         self.end(start, out);
     }
 

@@ -14,6 +14,7 @@ use super::json::{codec_name, decimal, string};
 use crate::base64;
 use crate::exit::{Failure, Result};
 use crate::global::{Global, Output};
+use crate::internal::spoken::Spoken;
 
 /// A field of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -230,7 +231,19 @@ impl Writer {
                 Is::Headers => self.json_headers(row.record, out),
             }
         }
+        if let Some(spoken) = self.spoken(row) {
+            out.extend_from_slice(b",\"decoded\":");
+            spoken.write_json(out);
+        }
         out.extend_from_slice(b"}\n");
+    }
+
+    /// What a record of an internal topic says, unless a part of it must not be shown or only some
+    /// fields are asked for.
+    fn spoken<'a>(&self, row: Row<'a>) -> Option<Spoken<'a>> {
+        let all = self.redact.is_empty() && self.fields.contains(&Field::Value);
+        let record = row.record;
+        all.then(|| Spoken::of(row.topic, record.key(), record.value())).flatten()
     }
 
     fn json_bytes(&self, bytes: &[u8], which: Bytes, name: &str, out: &mut Vec<u8>) {

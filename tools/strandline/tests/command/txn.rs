@@ -254,3 +254,26 @@ fn offsets_are_told_by_group_by_topic_and_as_they_were_at_a_time() {
     let nothing = run(&["offsets", &directory.replace("4.3.1/clean", "4.3.1/truth/clean/txn-0")]);
     assert_eq!(nothing.code, Some(3), "{nothing:?}");
 }
+
+#[test]
+fn records_of_internal_topics_are_shown_in_words() {
+    let brokers = brokers();
+    let log = brokers.path().join("4.3.1/clean/__consumer_offsets-0");
+    let log = log.to_str().unwrap();
+    let lines = run(&["dump", "-r", "--json", log]).json_of("record");
+    assert!(!lines.is_empty());
+    let decoded: Vec<_> = lines.iter().map(|line| &line["decoded"]).collect();
+    assert!(decoded.iter().all(|decoded| decoded["kind"].is_string()), "{decoded:?}");
+    let offset = decoded.iter().find(|decoded| decoded["kind"] == "OffsetCommit").unwrap();
+    assert!(offset["key"]["group"].is_string() && offset["value"]["offset"].is_i64(), "{offset}");
+    let text = run(&["dump", "-r", log]).stdout;
+    let first = "OffsetCommit {\"group\":\"classic-g\",\"topic\":\"headers\",\"partition\":0} \
+                 {\"offset\":16,\"leaderEpoch\":0,";
+    assert!(text.contains(first), "{text}");
+    assert!(text.contains("GroupMetadata {\"group\":"), "{text}");
+    // What must not be shown is not shown in words either.
+    let hidden = run(&["dump", "-r", "--json", "--redact", "keys", log]);
+    assert!(!hidden.stdout.contains("classic-g"), "{}", hidden.stdout);
+    let plain = run(&["dump", "-r", "--json", &log.replace("__consumer_offsets-0", "txn-0")]);
+    assert!(plain.json_of("record").iter().all(|line| line.get("decoded").is_none()));
+}

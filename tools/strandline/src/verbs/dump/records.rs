@@ -5,6 +5,7 @@ use strandline::compression::Decompressor;
 use strandline::record::{BatchHeader, ControlRecord, FetchedRecord, RecordBatch, RecordError};
 
 use crate::exit::Result;
+use crate::internal::spoken::Spoken;
 use crate::output::format::Row;
 use crate::output::human::Rows;
 use crate::output::json;
@@ -146,7 +147,13 @@ impl<'a> Records<'a> {
                 return Ok(bad_marker.is_none());
             }
             match shape {
-                Shape::People(rows) => rows.record(record, out),
+                Shape::People(rows) => {
+                    let spoken = Spoken::of(wanted.topic, record.key(), record.value());
+                    match spoken {
+                        Some(spoken) => rows.spoken(record, &spoken, out),
+                        None => rows.record(record, out),
+                    }
+                }
                 Shape::Programs(writer) => {
                     let row = Row {
                         record,
