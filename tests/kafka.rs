@@ -11,6 +11,8 @@ mod cleaning;
 mod engine;
 #[path = "kafka/files.rs"]
 mod files;
+#[path = "kafka/old_formats.rs"]
+mod old_formats;
 #[path = "kafka/pack.rs"]
 mod pack;
 #[path = "kafka/reading.rs"]

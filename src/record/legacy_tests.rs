@@ -277,3 +277,96 @@ fn a_batch_of_today_whose_magic_is_damaged_is_not_called_an_old_message() {
         assert_eq!(error, BatchError::UnknownMagic(magic as i8));
     }
 }
+
+/// The batches that some messages become: header, and its records.
+fn upgraded(upgrader: Upgrader, bytes: &[u8]) -> (Vec<BatchHeader>, Read) {
+    let (mut upgrader, mut out) = (upgrader, Vec::new());
+    upgrader.upgrade(bytes, &mut out).unwrap();
+    let (mut headers, mut all) = (Vec::new(), (Vec::new(), None));
+    for batch in Batches::new(&out) {
+        let batch = batch.unwrap();
+        headers.push(*batch.header());
+        let (records, fault) = read(batch.bytes());
+        all.0.extend(records);
+        all.1 = all.1.or(fault);
+    }
+    (headers, all)
+}
+
+fn upgrader() -> Upgrader {
+    Upgrader::new(LeaderEpoch(3))
+}
+
+#[test]
+fn a_wrapper_becomes_one_batch_of_its_codec_with_its_offsets_and_gaps() {
+    for codec in [Codec::Gzip, Codec::Snappy, Codec::Lz4] {
+        let wrapper = Message { offset: 42, timestamp: 30, ..V1 };
+        let bytes = wrapper.around(codec, &three(1, [0, 2, 5]));
+        let (headers, records) = upgraded(upgrader(), &bytes);
+        assert_eq!(records, read(&bytes));
+        let [header] = headers[..] else { panic!("{headers:?}") };
+        assert_eq!((header.base_offset(), header.last_offset()), (37, 42));
+        assert_eq!((header.record_count(), header.attributes().codec()), (3, Some(codec)));
+        assert_eq!((header.base_timestamp(), header.max_timestamp()), (10, Some(30)));
+        assert_eq!((header.leader_epoch(), header.producer_id()), (Some(LeaderEpoch(3)), None));
+    }
+}
+
+#[test]
+fn messages_without_a_wrapper_are_gathered_up_to_the_size_that_is_asked_for() {
+    let bytes: Vec<u8> = (0..10).flat_map(|offset| Message { offset, ..V0 }.bytes()).collect();
+    let (headers, records) = upgraded(upgrader(), &bytes);
+    assert_eq!((headers.len(), headers[0].record_count()), (1, 10));
+    assert_eq!((headers[0].base_timestamp(), headers[0].max_timestamp()), (-1, None));
+    assert!(records.0.iter().map(|record| record.0).eq(0..10));
+    assert!(records.0.iter().all(|record| record.1.is_none()));
+    let (headers, same) = upgraded(upgrader().batch_bytes(120), &bytes);
+    assert!(headers.len() > 2 && headers.iter().all(|header| header.size_bytes() <= 120));
+    assert_eq!(same, records);
+    // Larger than that, a message is a batch alone.
+    assert_eq!(upgraded(upgrader().batch_bytes(1), &bytes).0.len(), 10);
+}
+
+#[test]
+fn the_time_of_the_log_stays_the_time_of_the_log() {
+    let stamped = Message { offset: 2, attributes: 8, timestamp: 99, ..V1 };
+    let wrapper = stamped.around(Codec::Gzip, &three(1, [0, 1, 2]));
+    let plain =
+        [3, 4, 5].map(|offset| Message { offset, timestamp: 95 + offset / 5, ..stamped }.bytes());
+    let bytes = [&wrapper[..], &plain.concat()].concat();
+    let (headers, records) = upgraded(upgrader(), &bytes);
+    let kinds = headers.iter().map(|header| header.attributes().timestamp_type());
+    assert_eq!(kinds.collect::<Vec<_>>(), [TimestampType::LogAppendTime; 3]);
+    let times: Vec<_> = records.0.iter().filter_map(|record| record.1).collect();
+    assert_eq!(times, [99, 99, 99, 95, 95, 96]);
+    // Messages that have no time get none from the wrapper around them.
+    let mixed = stamped.around(Codec::Gzip, &three(0, [0, 1, 2]));
+    let (headers, records) = upgraded(upgrader(), &mixed);
+    assert_eq!(headers[0].attributes().timestamp_type(), TimestampType::CreateTime);
+    assert_eq!(records, read(&mixed));
+}
+
+#[test]
+fn what_cannot_become_a_batch_is_an_error_and_what_lies_before_it_is_not_lost() {
+    let backwards = Message { offset: 9, ..V0 }.around(Codec::Gzip, &three(0, [9, 8, 7]));
+    let empty = Message { offset: 9, ..V1 }.around(Codec::Gzip, b"");
+    let mut damaged = V1.bytes();
+    damaged[20] ^= 1;
+    let records = |cause| UpgradeError::Records { last_offset: 9, cause };
+    for (bad, wanted) in [
+        (backwards, Some(records(RecordError::DeltaOutOfRange))),
+        (empty, Some(records(RecordError::EmptyWrapper))),
+        (damaged, None),
+    ] {
+        let (mut upgrader, mut out) = (upgrader(), Vec::new());
+        let bytes = [&V0.bytes()[..], &bad].concat();
+        let error = upgrader.upgrade(&bytes, &mut out).unwrap_err();
+        assert_eq!(error, wanted.unwrap_or(error));
+        assert_eq!(read(&out).0.len(), 1, "{error}");
+        let len = out.len();
+        assert_eq!(RecordBatch::decode(&out).unwrap().bytes().len(), len);
+        // It goes on behind it.
+        upgrader.upgrade(&V1.bytes(), &mut out).unwrap();
+        assert_eq!(Batches::new(&out).count(), 2);
+    }
+}

@@ -21,6 +21,7 @@ mod read;
 mod rebuild;
 #[expect(clippy::module_inception, reason = "it holds a record, as the others hold theirs")]
 mod record;
+mod upgrade;
 
 pub use attributes::{Attributes, TimestampType};
 pub use batch::{RecordBatch, UncheckedBatch};
@@ -41,3 +42,4 @@ pub use legacy_messages::LegacyMessages;
 pub use read::{FetchedRecord, Header, Headers, Records};
 pub(crate) use rebuild::{RebuildError, Rebuilder, empty_batch};
 pub use record::Record;
+pub use upgrade::{UpgradeError, Upgrader};

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use strandline::compression::Compression;
-use strandline::record::TimestampType;
+use strandline::compression::{Codec, Compression};
+use strandline::record::{Batches, LeaderEpoch, TimestampType, Upgrader};
 use strandline::{
     Batch, CleanupPolicy, Clock, Durability, Error, FetchOptions, Isolation, Log, LogConfig, Store,
     TimestampedOffset, TopicOptions,
@@ -226,6 +226,39 @@ impl Partition {
     }
 }
 
+/// What was made of a log's wrappers and of its messages in none: how many batches.
+#[derive(Debug, Default)]
+pub(crate) struct Upgraded {
+    pub(crate) wrappers: usize,
+    pub(crate) plain: usize,
+}
+
+impl Partition {
+    /// Makes batches of all that it holds, and gives them to `to`.
+    pub(crate) fn upgraded_into(&self, to: &Partition) -> Result<Upgraded, Failure> {
+        let mut upgrader = Upgrader::new(LeaderEpoch(0));
+        let (mut upgraded, mut batches) = (Upgraded::default(), Vec::new());
+        let mut offset = self.0.log_start_offset()?;
+        loop {
+            let fetched = self.0.fetch(offset, FetchOptions::new())?;
+            if fetched.is_empty() {
+                break;
+            }
+            batches.clear();
+            upgrader.upgrade(fetched.bytes(), &mut batches).expect("what can be read");
+            for batch in Batches::new(&batches) {
+                let batch = batch.expect("what was made");
+                assert!(!batch.header().is_legacy());
+                let is_compressed = batch.codec() != Ok(Codec::None);
+                *if is_compressed { &mut upgraded.wrappers } else { &mut upgraded.plain } += 1;
+            }
+            to.0.import(&batches, Durability::Written)?;
+            offset = fetched.next_offset();
+        }
+        Ok(upgraded)
+    }
+}
+
 fn isolation(committed: bool) -> Isolation {
     if committed { Isolation::ReadCommitted } else { Isolation::ReadUncommitted }
 }
@@ -277,6 +310,11 @@ impl EngineLog {
         now_ms: i64,
     ) -> Result<Self, Failure> {
         Ok(EngineLog(strandline::testing::Log::open(directory, config, now_ms)?))
+    }
+
+    /// The log as programs have it.
+    pub(crate) fn partition(&self) -> Partition {
+        Partition(self.0.handle().clone())
     }
 
     pub(crate) fn set_now(&mut self, now_ms: i64) {
