@@ -77,14 +77,16 @@ fn trimmed_end(file: &File, range: &Range<u64>) -> std::io::Result<u64> {
 }
 
 fn sum(file: &File, range: Range<u64>) -> std::io::Result<u32> {
-    let mut crc = 0;
-    for_each_piece(file, range, |_, piece| {
-        crc = crc32c::extend(crc, piece);
+    let (mut crc, mut end) = (0, range.start);
+    for_each_piece(file, range, |at, piece| {
+        crc = crc32c::extend(crc32c::extend_zeros(crc, at - end), piece);
+        end = at + piece.len() as u64;
         Ok(())
     })?;
     Ok(crc)
 }
 
+/// The copy has the holes that the bytes have: its last byte is none of one.
 fn copy(file: &File, range: Range<u64>, to: &Dir, name: &str) -> std::io::Result<()> {
     let unfinished = format!("{name}.tmp");
     match to.remove(&unfinished) {
@@ -99,6 +101,7 @@ fn copy(file: &File, range: Range<u64>, to: &Dir, name: &str) -> std::io::Result
     to.sync()
 }
 
+/// Gives the bytes of `range` to `visit`, but for those of holes.
 fn for_each_piece(
     file: &File,
     range: Range<u64>,
@@ -106,7 +109,10 @@ fn for_each_piece(
 ) -> std::io::Result<()> {
     let mut piece = vec![0; READ_BYTES];
     let mut at = range.start;
-    while at < range.end {
+    while at < range.end
+        && let Some(data) = file.next_data(at)?.filter(|data| *data < range.end)
+    {
+        at = at.max(data);
         let len = piece.len().min((range.end - at) as usize);
         file.read_exact_at(&mut piece[..len], at)?;
         visit(at, &piece[..len])?;

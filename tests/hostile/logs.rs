@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use strandline::Error;
@@ -142,6 +144,24 @@ fn a_hole_of_a_tebibyte_and_of_all_that_a_file_can_be() {
                 assert_eq!(everything(older.path())[1].records, 2);
             }
         }
+    });
+}
+
+#[test]
+fn a_torn_tail_goes_to_quarantine_with_its_holes() {
+    confined("logs::a_torn_tail_goes_to_quarantine_with_its_holes", || {
+        let (directory, partition) = partition();
+        let whole = batch(0, &[honest(0)]).bytes();
+        if !log_of(&partition, 0, &[&whole[..], &[7; 100]].concat(), TIB) {
+            return;
+        }
+        let path = partition.join(name(0, "log"));
+        File::options().append(true).open(path).unwrap().write_all(&[7; 100]).unwrap();
+        assert_eq!(everything(directory.path())[1].records, 1);
+        let mut kept = fs::read_dir(partition.join("quarantine")).unwrap();
+        let kept = kept.next().unwrap().unwrap().metadata().unwrap();
+        assert_eq!(kept.len(), TIB + 100 - whole.len() as u64);
+        assert!(kept.blocks() * 512 < 1 << 20, "{} blocks of a hole", kept.blocks());
     });
 }
 
