@@ -55,7 +55,7 @@ targets! {
     zstd: Codec,
     append_batch: Files,
     index_files: Files,
-    segment_recover: Replay,
+    segment_recover: Files,
     log_open: Files,
 }
 

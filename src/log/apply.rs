@@ -289,7 +289,7 @@ fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
     if ledger.owes_replacing() {
         ledger.replace()?;
     }
-    let mark = mark_behind_loss(log, plan, &ledger)?;
+    let mark = mark_behind_loss(log, plan, &mut ledger)?;
     let tip = plan.segments.last().map(|last| tip_of(last));
     ledger.change_slots(|slot| {
         if let Some(mark) = mark {
@@ -308,15 +308,24 @@ fn enter(log: &Opened, plan: &Plan, opening: i32) -> Result<LeaderEpoch> {
 }
 
 /// Where the mark has to go because durable bytes are missing before it: what is appended from now
-/// on lies behind it, or the next opening would take it for a part of what is lost.
-fn mark_behind_loss(log: &Opened, plan: &Plan, ledger: &Ledger) -> Result<Option<Mark>> {
-    let (Some(slot), Some(last)) = (ledger.slot(), plan.segments.last()) else { return Ok(None) };
+/// on lies behind it, or the next opening would take it for a part of what is lost. The segments that
+/// it passes over are sealed, damaged as they are: what is known of them, that no offset was ever
+/// left out above all, is what tells later readers of the damage.
+fn mark_behind_loss(log: &Opened, plan: &Plan, ledger: &mut Ledger) -> Result<Option<Mark>> {
+    let (Some(slot), Some(last)) = (ledger.slot().copied(), plan.segments.last()) else {
+        return Ok(None);
+    };
     let is_new = !plan.listing.bases.contains(&last.base_offset());
     if !ledger.proved || !is_new {
         return Ok(None);
     }
-    for segment in plan.segments.iter().filter(|it| it.base_offset() >= slot.base_offset) {
-        log.sync_log(segment)?;
+    for pair in plan.segments.windows(2) {
+        let (segment, next) = (&pair[0], &pair[1]);
+        let base = segment.base_offset();
+        if base >= slot.base_offset && ledger.entry(base).is_none() {
+            let sealed = log.seal(ledger, segment, next.base_offset());
+            sealed.map_err(|failure| log.failed(failure))?;
+        }
     }
     log.sync_directory()?;
     Ok(Some(Mark { tip: tip_of(last), durable_end: plan.log_end }))

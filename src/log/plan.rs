@@ -16,6 +16,7 @@ use super::replay::{check_memory, producers_at};
 use super::scan::{Scanned, Scanner, for_each_batch};
 use super::seal::facts_of;
 use super::view::View;
+use super::watermark::Slot;
 use crate::error::{Cause, Error, Result};
 use crate::fs::Dir;
 use crate::record::{LeaderEpoch, Offset};
@@ -214,6 +215,16 @@ pub(super) fn log_start_of(ledger: &Ledger, bases: &BTreeSet<Offset>, kafka: &Ka
         kafka = kafka.min(slot.durable_end.max(bases.last().copied().unwrap_or(0)));
     }
     first.max(ledger.log_start()).max(kafka)
+}
+
+/// How many bytes of a segment that is scanned are durable, and to which offset they lead.
+fn durable_part(slot: Option<Slot>, base: Offset) -> (u64, Offset) {
+    match slot {
+        Some(slot) if slot.base_offset == base => (slot.point, slot.durable_end),
+        // Only if it is to be cut: all of it was durable.
+        Some(slot) if slot.base_offset > base => (u64::MAX, slot.durable_end),
+        _ => (0, base),
+    }
 }
 
 /// A segment as its entry in the manifest has it.
@@ -417,16 +428,15 @@ impl Planner<'_> {
             last_epoch: None,
             vouched: if proved { 0 } else { self.context.kafka.recovery_point.unwrap_or(0) },
             until: self.plan.cut.unwrap_or(Offset::MAX),
+            dense: self
+                .ledger
+                .closed()
+                .filter(|it| it.dense)
+                .map(|it| (it.base_offset, it.log_bytes)),
         };
         for (at, &base) in bases.iter().enumerate().skip(unsealed) {
-            let (point, durable_end) = match slot {
-                Some(slot) if slot.base_offset == base => (slot.point, slot.durable_end),
-                // Only if it is to be cut: all of it was durable.
-                Some(slot) if slot.base_offset > base => (u64::MAX, slot.durable_end),
-                _ => (0, base),
-            };
             let (segment, scanned, len) =
-                self.scan_one(&mut scanner, base, (point, durable_end))?;
+                self.scan_one(&mut scanner, base, durable_part(slot, base))?;
             let next = bases.get(at + 1).copied();
             let goes_on = match next {
                 // With gaps a segment is sealed before the next one is written to: one without

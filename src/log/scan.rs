@@ -3,6 +3,7 @@
 //!
 //! Below the mark a bad byte is corruption and stays; above it the first bad byte ends the log.
 
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -15,7 +16,9 @@ use crate::index::AbortedTxn;
 use crate::planted::{self, Bug};
 use crate::record::{BatchHeader, LeaderEpoch, Offset, RecordBatch};
 use crate::segment::names::Part;
-use crate::segment::{Builder, Facts, Segment, Stop, header_in, resume_behind, walk};
+use crate::segment::{
+    Builder, Facts, READ_BYTES, Segment, Stop, Window, batch_at, resume_behind, walk,
+};
 
 /// What a scan goes by, and what it gathers, over one segment after the other.
 pub(super) struct Scanner<'a> {
@@ -33,6 +36,9 @@ pub(super) struct Scanner<'a> {
     pub(super) vouched: Offset,
     /// The log was cut here: the batch that holds this offset and all behind it are gone.
     pub(super) until: Offset,
+    /// The segment that was active when the log was last closed, and its bytes then, if no offset was
+    /// left out among them.
+    pub(super) dense: Option<(Offset, u64)>,
 }
 
 /// What was found in one segment.
@@ -77,11 +83,10 @@ impl Scanner<'_> {
                 if at >= point {
                     self.expected = self.expected.max(lead.unwrap_or(0));
                 }
+                let behind = at + header.size_bytes() as u64;
                 let cause = if at < point {
-                    self.below(header).or_else(|| {
-                        let behind = at + header.size_bytes() as u64;
-                        self.claims_too_much(&file, header, (behind, point), lead)
-                    })
+                    self.below(header, behind <= self.dense_bytes(segment))
+                        .or_else(|| self.claims_too_much(&file, header, (behind, point), lead))
                 } else {
                     self.above(header)
                 };
@@ -90,6 +95,10 @@ impl Scanner<'_> {
                 }
                 builder.add(at, batch);
                 self.expected = header.next_offset();
+                if at < point && behind > point {
+                    // Bytes have moved: the point is not where a batch ends.
+                    lead = None;
+                }
                 if at >= point || self.is_believable(header.leader_epoch()) {
                     self.last_epoch = header.leader_epoch();
                     self.note_epoch(header);
@@ -168,10 +177,21 @@ impl Scanner<'_> {
         Ok(resumed.map_or(point, |resumed| resumed.position))
     }
 
+    /// How many bytes of a segment are known to leave no offset out.
+    fn dense_bytes(&self, segment: &Segment) -> u64 {
+        let dense = self.dense.filter(|(base, _)| *base == segment.base_offset());
+        dense.map_or(0, |(_, bytes)| bytes)
+    }
+
     /// Why a whole batch below the mark cannot be where it lies.
-    fn below(&self, header: &BatchHeader) -> Option<Cause> {
-        (header.base_offset() < self.expected)
-            .then_some(Cause::Mismatch("its offsets overlap the batch before"))
+    fn below(&self, header: &BatchHeader, is_dense: bool) -> Option<Cause> {
+        match header.base_offset().cmp(&self.expected) {
+            Ordering::Less => Some(Cause::Mismatch("its offsets overlap the batch before")),
+            Ordering::Greater if is_dense => {
+                Some(Cause::Mismatch("it leaves offsets out where none is missing"))
+            }
+            _ => None,
+        }
     }
 
     /// Why a whole batch below the mark cannot have the offsets that it claims, if they lie beyond
@@ -189,8 +209,10 @@ impl Scanner<'_> {
         if header.base_offset() <= self.expected || behind >= point {
             return None;
         }
-        let is_misplaced = if let Ok(next) = header_in(file, behind, point).ok()? {
-            next.base_offset() < header.next_offset()
+        let mut window = Window::new(Arc::clone(file), point, READ_BYTES);
+        let next = batch_at(&mut window, behind).ok()?;
+        let is_misplaced = if let Ok(next) = next {
+            next.header().base_offset() < header.next_offset()
         } else {
             // Damage follows: those behind it tell whether this is where it belongs.
             let offsets = self.expected..lead.unwrap_or(Offset::MAX);
@@ -209,7 +231,7 @@ impl Scanner<'_> {
     /// Why a whole batch above the mark does not belong to this log.
     fn above(&self, header: &BatchHeader) -> Option<Cause> {
         if self.gaps {
-            return self.below(header);
+            return self.below(header, false);
         }
         if header.is_legacy() {
             return Some(Cause::Mismatch(

@@ -34,8 +34,8 @@ pub use index_file::{IndexFile, IndexFileEntry, OffsetIndexEntry, TimeIndexEntry
 pub(crate) use read::{ReadRange, Slice};
 pub(crate) use source::{Expected, Growing, Source};
 pub(crate) use times::ByTime;
-pub(crate) use walk::{Stop, header_in, resume_behind, walk};
-pub(crate) use window::READ_BYTES;
+pub(crate) use walk::{Stop, batch_at, resume_behind, walk};
+pub(crate) use window::{READ_BYTES, Window};
 
 use crate::error::{Error, Result};
 use crate::fs::{Access, Dir, File, Handle, Handles};

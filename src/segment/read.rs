@@ -235,22 +235,20 @@ impl Segment {
             Err(_) => return Ok(true),
         };
         let claimed = header.next_offset();
-        let offsets = self.base_offset..segment_end;
-        if claimed > next && self.overlapped(window, (behind, claimed), offsets)?.is_some() {
-            return Ok(false);
-        }
         let is_dense = self.is_dense();
-        if header.next_offset() == next || header.next_offset() < next && !is_dense {
+        if claimed == next || claimed < next && !is_dense {
             return Ok(true);
         }
-        let mut look = Window::new(self.log_file()?, window.end(), READ_BYTES);
-        let (mut at, mut expected) = (0, self.base_offset);
-        while at < position {
-            let before = header_at(&mut look, at).map_err(|e| self.read_error(e))?;
-            let Ok(before) = before else { return Ok(true) };
-            expected = expected.max(before.next_offset());
-            at += before.size_bytes() as u64;
+        let expected = self.expected_at(window.end(), position)?;
+        if claimed > next {
+            // The one behind it may be where it belongs, if there is room for it behind those before.
+            let before = expected.filter(|&end| end <= header.base_offset());
+            let offsets = before.unwrap_or(self.base_offset)..segment_end;
+            if self.overlapped(window, (behind, claimed), offsets)?.is_some() {
+                return Ok(false);
+            }
         }
+        let Some(expected) = expected else { return Ok(true) };
         if is_dense || claimed <= next {
             return Ok(
                 header.base_offset() >= expected && !is_dense || header.base_offset() == expected
@@ -260,6 +258,20 @@ impl Segment {
         let is_whole = batch_at(window, behind).map_err(|e| self.read_error(e))?.is_ok();
         let is_flipped = is_whole && one_bit_below((header.base_offset(), claimed), expected..next);
         Ok(header.base_offset() >= expected && !is_flipped)
+    }
+
+    /// The offset that comes next at `position`, as the headers from the start on say it; `None` if
+    /// one of them is damaged.
+    fn expected_at(&self, end: u64, position: u64) -> Result<Option<Offset>> {
+        let mut look = Window::new(self.log_file()?, end, READ_BYTES);
+        let (mut at, mut expected) = (0, self.base_offset);
+        while at < position {
+            let before = header_at(&mut look, at).map_err(|e| self.read_error(e))?;
+            let Ok(before) = before else { return Ok(None) };
+            expected = expected.max(before.next_offset());
+            at += before.size_bytes() as u64;
+        }
+        Ok(Some(expected))
     }
 
     /// Whether it is known that no offset was ever left out.

@@ -146,15 +146,6 @@ pub(super) fn header_at(
     }
 }
 
-/// The same in a file, where a record batch's header is looked at alone.
-pub(crate) fn header_in(
-    file: &Arc<File>,
-    position: u64,
-    end: u64,
-) -> io::Result<Result<BatchHeader, BatchError>> {
-    header_at(&mut Window::new(Arc::clone(file), end, HEADER_LEN), position)
-}
-
 /// Whether all bytes from `position` to the end are zeros. Holes are skipped unread.
 pub(super) fn zeros_follow(file: &File, window: &mut Window, position: u64) -> io::Result<bool> {
     let mut at = position;

@@ -24,8 +24,6 @@ pub(crate) enum Speed {
     Codec,
     /// A directory is written, opened, and looked at.
     Files,
-    /// Its corpus alone, by default: mutation still finds what is not mended.
-    Replay,
 }
 
 impl Speed {
@@ -35,7 +33,6 @@ impl Speed {
             Speed::Text => 100_000,
             Speed::Codec => 50_000,
             Speed::Files => 1_000,
-            Speed::Replay => 0,
         }
     }
 }
