@@ -92,7 +92,7 @@ impl Disk {
 #[test]
 fn who_waits_is_woken_only_by_the_sync_that_covers_it() {
     explore("group", 1, || {
-        let (group, disk) = (Arc::new(Group::new(0)), Arc::new(Disk::default()));
+        let (group, disk) = (Arc::new(Group::new(0, Duration::MAX)), Arc::new(Disk::default()));
         let appender = || {
             let (group, disk) = (Arc::clone(&group), Arc::clone(&disk));
             Box::new(move || {
@@ -112,7 +112,7 @@ fn who_waits_is_woken_only_by_the_sync_that_covers_it() {
 #[test]
 fn a_failed_sync_fails_all_that_wait_and_all_that_come_later() {
     explore("poison", 1, || {
-        let (group, disk) = (Arc::new(Group::new(0)), Arc::new(Disk::default()));
+        let (group, disk) = (Arc::new(Group::new(0, Duration::MAX)), Arc::new(Disk::default()));
         let appender = || {
             let (group, disk) = (Arc::clone(&group), Arc::clone(&disk));
             Box::new(move || {
@@ -138,7 +138,7 @@ fn a_failed_sync_fails_all_that_wait_and_all_that_come_later() {
 #[test]
 fn a_passing_failure_hits_its_caller_and_keeps_nobody_waiting() {
     explore("passing", 1, || {
-        let (group, disk) = (Arc::new(Group::new(0)), Arc::new(Disk::default()));
+        let (group, disk) = (Arc::new(Group::new(0, Duration::MAX)), Arc::new(Disk::default()));
         let failed = Arc::new(AtomicI64::new(0));
         let appender = || {
             let (group, disk) = (Arc::clone(&group), Arc::clone(&disk));
@@ -160,7 +160,7 @@ fn a_passing_failure_hits_its_caller_and_keeps_nobody_waiting() {
 #[test]
 fn a_sync_before_a_cut_covers_nothing_that_was_written_after_it() {
     explore("cut", 1, || {
-        let group = Arc::new(Group::new(0));
+        let group = Arc::new(Group::new(0, Duration::MAX));
         // What each record is: of before the cut, or of after it. And what of it is durable.
         let log = Arc::new(crate::sync::Mutex::new(vec!["before"; 3]));
         let disk = Arc::new(crate::sync::Mutex::new(Vec::new()));

@@ -48,6 +48,8 @@ pub(crate) struct Surroundings {
     pub(crate) map_indexes: bool,
     /// Zeros that are kept written ahead of the last batch of an active segment.
     pub(crate) zeros_ahead: u64,
+    /// So long at most an append waits for the sync of another one.
+    pub(crate) sync_timeout: Duration,
     /// Work for the housekeeper.
     pub(crate) work: Signal,
     /// The opening number that the log directory carries, if it does; see [`Gate`].
@@ -64,11 +66,15 @@ pub(crate) struct Gate {
     state: Mutex<GateState>,
     open: Box<dyn Fn() -> Result<i32> + Send + Sync>,
     look: Option<Box<Look>>,
+    lower: Box<LowerRecoveryPoint>,
 }
 
 /// Reads again what the files of the log directory say: the opening number, and Kafka's checkpoints
 /// of one log.
 type Look = dyn Fn(&str, i32) -> Result<(Option<i32>, KafkaSays)> + Send + Sync;
+
+/// Sees to it that Kafka's recovery point of a partition is no higher than an offset.
+type LowerRecoveryPoint = dyn Fn(&str, i32, Offset) -> Result<()> + Send + Sync;
 
 #[derive(Debug)]
 struct GateState {
@@ -85,7 +91,7 @@ impl Gate {
         open: impl Fn() -> Result<i32> + Send + Sync + 'static,
     ) -> Self {
         let state = Mutex::new(GateState { opening, passed: false });
-        Gate { state, open: Box::new(open), look: None }
+        Gate { state, open: Box::new(open), look: None, lower: Box::new(|_, _, _| Ok(())) }
     }
 
     /// The same, for who only reads: `look` says what the directory's files say now of a topic's
@@ -105,6 +111,25 @@ impl Gate {
         let (opening, says) = look(topic, partition)?;
         self.note(opening);
         Ok(Some(says))
+    }
+
+    /// The same of a directory with Kafka's checkpoints.
+    pub(crate) fn lowering(
+        mut self,
+        lower: impl Fn(&str, i32, Offset) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.lower = Box::new(lower);
+        self
+    }
+
+    /// Has Kafka, should it be started after our death, scan a partition from `offset` on at least.
+    pub(crate) fn lower_recovery_point(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: Offset,
+    ) -> Result<()> {
+        (self.lower)(topic, partition, offset)
     }
 
     /// The number that the directory carries now.

@@ -4,6 +4,7 @@
 //! by it. The others wait, and one of them takes over if the sync did not reach far enough.
 
 use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
@@ -15,6 +16,8 @@ use crate::sync::{Condvar, Mutex, MutexGuard};
 pub(crate) struct Group {
     state: Mutex<State>,
     done: Condvar,
+    /// So long at most one waits for a sync that another thread has begun.
+    patience: Duration,
 }
 
 #[derive(Debug)]
@@ -28,9 +31,9 @@ struct State {
 }
 
 impl Group {
-    pub(crate) fn new(durable_end: Offset) -> Self {
+    pub(crate) fn new(durable_end: Offset, patience: Duration) -> Self {
         let state = State { durable_end, era: 0, syncing: false, poisoned: None };
-        Group { state: Mutex::new(state), done: Condvar::new() }
+        Group { state: Mutex::new(state), done: Condvar::new(), patience }
     }
 
     /// How far the log is durable.
@@ -50,13 +53,14 @@ impl Group {
     /// # Errors
     ///
     /// The first failure of a sync, for all that wait and for all that come later; an error of
-    /// `sync` that poisons nothing (a seal that failed) goes to the caller alone.
+    /// `sync` that poisons nothing (a seal that failed) goes to the caller alone. `TimedOut` if
+    /// another thread's sync does not end: what is waited for may be durable all the same.
     pub(crate) fn reach(
         &self,
         end: Offset,
         sync: impl Fn() -> std::result::Result<Offset, Failure>,
     ) -> Result<()> {
-        let mut state = self.lock();
+        let (mut state, mut since) = (self.lock(), None);
         loop {
             if let Some(first) = &state.poisoned {
                 return Err(first.clone());
@@ -65,7 +69,7 @@ impl Group {
                 return Ok(());
             }
             if state.syncing {
-                state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self.wait(state, *since.get_or_insert_with(Instant::now))?;
                 continue;
             }
             let era = state.era;
@@ -98,12 +102,30 @@ impl Group {
         }
     }
 
+    /// Waits for whoever syncs, since then at most as long as one has patience.
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        since: Instant,
+    ) -> Result<MutexGuard<'a, State>> {
+        let left = self.patience.saturating_sub(since.elapsed());
+        if left.is_zero() {
+            return Err(Error::TimedOut);
+        }
+        let waited = self.done.wait_timeout(state, left);
+        Ok(waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
     /// Waits until nobody syncs and keeps it so while `change` runs, which cuts the log: the
     /// durable end is then at most what it returns.
+    ///
+    /// # Errors
+    ///
+    /// That of `change`, `Poisoned`, or `TimedOut` if a sync does not end; then nothing was changed.
     pub(crate) fn cut<T>(&self, change: impl FnOnce() -> Result<(Offset, T)>) -> Result<T> {
-        let mut state = self.lock();
+        let (mut state, since) = (self.lock(), Instant::now());
         while state.syncing {
-            state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.wait(state, since)?;
         }
         if let Some(first) = &state.poisoned {
             return Err(Error::Poisoned(first.clone().into()));
@@ -178,11 +200,40 @@ pub(crate) enum Failure {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
+    use std::sync::mpsc::channel;
+
     use super::*;
+
+    fn patient(durable_end: Offset) -> Group {
+        Group::new(durable_end, Duration::MAX)
+    }
+
+    #[test]
+    fn nobody_waits_for_ever_for_a_sync_that_is_stuck() {
+        let group = Group::new(0, Duration::from_millis(5));
+        let (begun, has_begun) = channel();
+        let (over, is_over) = channel();
+        std::thread::scope(|scope| {
+            let stuck = move || {
+                begun.send(()).unwrap();
+                is_over.recv().unwrap();
+                Ok(2)
+            };
+            let group = &group;
+            let syncs = scope.spawn(move || group.reach(1, stuck));
+            has_begun.recv().unwrap();
+            assert!(matches!(group.reach(2, || Ok(2)), Err(Error::TimedOut)));
+            assert!(matches!(group.cut(|| Ok((0, ()))), Err(Error::TimedOut)));
+            over.send(()).unwrap();
+            syncs.join().unwrap().unwrap();
+        });
+        group.reach(2, || unreachable!("it was reached")).unwrap();
+        assert!(group.poison().is_none());
+    }
 
     #[test]
     fn a_panic_in_a_sync_keeps_nobody_waiting() {
-        let group = Group::new(0);
+        let group = patient(0);
         let panics = || -> std::result::Result<Offset, Failure> { panic!("a waker of the host") };
         catch_unwind(AssertUnwindSafe(|| group.reach(1, panics))).unwrap_err();
         group.reach(1, || Ok(1)).unwrap();
@@ -191,7 +242,7 @@ mod tests {
 
     #[test]
     fn what_a_sync_reached_before_a_cut_says_nothing_of_what_comes_after() {
-        let group = Group::new(10);
+        let group = patient(10);
         group.cut(|| Ok((4, ()))).unwrap();
         assert_eq!(group.durable_end(), 4);
         group.reach(6, || Ok(6)).unwrap();
@@ -200,14 +251,14 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_what_was_cut_off_before_the_sync_began() {
-        let group = Group::new(0);
+        let group = patient(0);
         group.reach(3, || Ok(1)).unwrap();
         assert_eq!(group.durable_end(), 1);
     }
 
     #[test]
     fn a_failure_that_is_final_fails_all_that_come_later_and_a_passing_one_only_its_caller() {
-        let group = Group::new(0);
+        let group = patient(0);
         let passing = || Err(Failure::Passing(Error::Closed));
         assert!(matches!(group.reach(1, passing), Err(Error::Closed)));
         group.reach(1, || Ok(1)).unwrap();

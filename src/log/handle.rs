@@ -167,7 +167,9 @@ impl Log {
     /// `RecordTooLarge`, `BatchTooLarge`, `InvalidRecord`, `InvalidTimestamp`,
     /// `OutOfOrderSequence`, `ProducerFenced`, `InvalidTxnState`: the batch is refused and nothing
     /// is changed. `Io`: refused too, and the same call works once the cause is gone; but if the
-    /// sync failed the log is poisoned and the result unknown. `Poisoned`, `ReadOnly`, `Closed`.
+    /// sync failed the log is poisoned and the result unknown. `TimedOut`: it is there, and another
+    /// thread's sync does not end, so whether it is durable is unknown. `Poisoned`, `ReadOnly`,
+    /// `Closed`.
     pub fn append(
         &self,
         mut batch: impl BorrowMut<Batch>,

@@ -83,7 +83,7 @@ impl Opened {
             (plan, ledger, None)
         };
         let published = Arc::new(Published::new(plan.view()));
-        let group = Group::new(plan.durable_end);
+        let group = Group::new(plan.durable_end, context.store.sync_timeout);
         let phase = if sight.is_some() { Phase::Elsewhere } else { Phase::Planned(Box::new(plan)) };
         Ok(Opened {
             published,

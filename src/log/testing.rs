@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::cleaner::Round;
 use super::context::{CleanerCheckpoint, Context, Gate, KafkaSays, Signal, Surroundings};
@@ -125,6 +126,7 @@ impl Log {
                 cache: IndexCache::new(1 << 20),
                 map_indexes: false,
                 zeros_ahead: 0,
+                sync_timeout: Duration::MAX,
                 work: Signal::default(),
                 gate: Gate::new(Some(OPENING), || Ok(OPENING)),
                 cleaner: no_cleaner_checkpoint(),

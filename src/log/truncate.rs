@@ -46,6 +46,7 @@ impl Writer {
         // The log will go on at the cut, whatever a power cut leaves below it: so all that must be
         // durable before the cut is announced.
         log.sync_published().map_err(|failure| log.failed(failure))?;
+        lower_recovery_point(log, view.segments[index].base_offset())?;
         if !planted::on(Bug::BytesCutBeforeCut) {
             announce(log, &[Entry::Cut { point: target, before: self.log_end_now() }])?;
         }
@@ -61,6 +62,7 @@ impl Writer {
     pub(super) fn start_over(&mut self, log: &Opened, start: Offset) -> Result<()> {
         let now = log.context.store.clock.now_ms();
         log.lower_cleaned_to(start)?;
+        lower_recovery_point(log, start.min(log.published.view().log_start_offset))?;
         announce(log, &manifest::start_over(start, self.log_end_now()))?;
         let result = self.start_over_at(log, start, now);
         if let Err(error) = &result {
@@ -170,6 +172,12 @@ impl Writer {
         self.publish(log);
         Ok(())
     }
+}
+
+/// Kafka scans nothing below its recovery point: what is torn behind a cut has to lie above it.
+fn lower_recovery_point(log: &Opened, offset: Offset) -> Result<()> {
+    let context = &log.context;
+    context.store.gate.lower_recovery_point(&context.topic, context.partition, offset)
 }
 
 /// Enters what is to go in the manifest. If that fails and cannot be taken back either, nothing more

@@ -50,6 +50,7 @@ pub(super) struct Checkpoints {
     written: [Option<(usize, u32)>; 4],
     /// How the files were before they were last read, for who only reads them.
     stamps: [Option<Stamp>; 4],
+    lowered: u64,
 }
 
 impl Checkpoints {
@@ -148,6 +149,23 @@ impl Checkpoints {
                 None => _ = lines.remove(&key),
             }
         })
+    }
+
+    /// Sees to it that the recovery point of a log is at most `offset`, in the file too.
+    pub(super) fn lower(&mut self, root: &Dir, log: (&str, u32), offset: Offset) -> Result<()> {
+        let key = (log.0.to_owned(), log.1);
+        let line = self.lines[File::RecoveryPoint as usize].get_mut(&key);
+        let Some(line) = line else { return Ok(()) };
+        if *line > offset {
+            *line = offset;
+            self.lowered += 1;
+        }
+        self.write(root, File::RecoveryPoint)
+    }
+
+    /// How often a recovery point was lowered: what a log said before may be too high.
+    pub(super) fn lowered(&self) -> u64 {
+        self.lowered
     }
 
     /// Forgets all partitions of a topic.

@@ -145,6 +145,16 @@ impl Directory {
         self.checkpoints().note_cleaned(&self.root, log, offset)
     }
 
+    /// Before a log is cut: Kafka's recovery point of it is at most `offset`.
+    pub(super) fn lower_recovery_point(
+        &self,
+        topic: &str,
+        partition: u32,
+        offset: Offset,
+    ) -> Result<()> {
+        self.checkpoints().lower(&self.root, (topic, partition), offset)
+    }
+
     pub(super) fn warn(&self, warning: String) {
         let mut warnings = locked(&self.warnings);
         if warnings.len() < MOST_WARNINGS && !warnings.contains(&warning) {

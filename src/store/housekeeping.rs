@@ -301,12 +301,16 @@ impl Core {
             let logs = locked(&self.logs);
             logs.open.iter().map(|(key, log)| (key.clone(), log.clone())).collect()
         };
+        let lowered = self.directory.checkpoints().lowered();
         let standings = logs.into_iter().filter_map(|(key, log)| Some((key, log.standing()?)));
         let standings: Vec<_> = standings.collect();
         let logs = locked(&self.logs);
         let mut checkpoints = self.directory.checkpoints();
+        // How they stood may no longer be true of a log that was cut meanwhile: the next run tells.
+        let is_true = checkpoints.lowered() == lowered;
         // A log that was deleted meanwhile is out of the list before its lines are.
-        for (key, standing) in standings.iter().filter(|(key, _)| logs.open.contains_key(key)) {
+        let open = |key: &(String, u32)| is_true && logs.open.contains_key(key);
+        for (key, standing) in standings.iter().filter(|(key, _)| open(key)) {
             checkpoints.note(&key.0, key.1, standing);
         }
         drop(logs);

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::cleaner::CleanerOptions;
 use super::directory::{Directory, booted_since};
@@ -41,6 +42,7 @@ pub struct StoreOptions {
     map_indexes: bool,
     zeros_ahead: u64,
     cleaner: CleanerOptions,
+    sync_timeout: Duration,
 }
 
 impl Default for StoreOptions {
@@ -56,6 +58,7 @@ impl Default for StoreOptions {
             map_indexes: false,
             zeros_ahead: 0,
             cleaner: CleanerOptions::new(),
+            sync_timeout: Duration::from_mins(1),
         }
     }
 }
@@ -156,6 +159,17 @@ impl StoreOptions {
         self
     }
 
+    /// Waits so long at most for a sync that another thread has begun: if a disk is stuck, who waits
+    /// for it gets [`Error::TimedOut`], and does not know whether its records are durable. The thread
+    /// that syncs waits as long as the operating system does; readers never wait.
+    ///
+    /// Default: a minute.
+    #[must_use]
+    pub fn sync_timeout(mut self, most: Duration) -> Self {
+        self.sync_timeout = most;
+        self
+    }
+
     /// Maps the finished index files of inactive segments rather than reading them. Default: off.
     ///
     /// An I/O error beneath a map, or somebody else cutting the file, kills the whole process
@@ -217,8 +231,11 @@ impl StoreOptions {
         if is_writable {
             directory.claim()?;
         }
-        let behind_gate = Arc::clone(&directory);
-        let mut gate = Gate::new(opening, move || behind_gate.apply());
+        let (behind_gate, lowered) = (Arc::clone(&directory), Arc::clone(&directory));
+        let lower = move |topic: &str, partition: i32, offset| {
+            lowered.lower_recovery_point(topic, partition.unsigned_abs(), offset)
+        };
+        let mut gate = Gate::new(opening, move || behind_gate.apply()).lowering(lower);
         if !is_writable {
             let directory = Arc::clone(&directory);
             gate = gate.looking(move |topic, partition| directory.look_for(topic, partition));
@@ -230,6 +247,7 @@ impl StoreOptions {
             cache: IndexCache::new(self.index_cache_bytes),
             map_indexes: self.map_indexes,
             zeros_ahead: self.zeros_ahead,
+            sync_timeout: self.sync_timeout,
             work: Signal::default(),
             gate,
             cleaner: CleanerCheckpoint::new(

@@ -196,3 +196,24 @@ fn lines_of_partitions_that_are_not_here_are_kept_and_those_of_a_deleted_topic_g
     store.close().unwrap();
     assert_eq!(text(file), "0\n1\nelsewhere 7 99\n");
 }
+
+/// Else a Kafka that is started after our death would scan nothing of what was written behind the cut.
+#[test]
+fn kafkas_recovery_point_is_lowered_before_a_log_is_cut() {
+    let (_dir, path) = place();
+    let store = open(&path);
+    let topic = store.create_topic("events", TopicOptions::new().partitions(2)).unwrap();
+    for partition in [0, 1] {
+        for value in ["one", "two"] {
+            append(&topic.partition(partition).unwrap(), value);
+        }
+    }
+    store.close().unwrap();
+    let recovery = || text(path.join("recovery-point-offset-checkpoint"));
+    assert_eq!(recovery(), "0\n2\nevents 0 2\nevents 1 2\n");
+    let store = open(&path);
+    store.log("events", 0).unwrap().truncate_to(1).unwrap();
+    assert_eq!(recovery(), "0\n2\nevents 0 0\nevents 1 2\n");
+    store.log("events", 1).unwrap().start_over_at(0).unwrap();
+    assert_eq!(recovery(), "0\n2\nevents 0 0\nevents 1 0\n");
+}
