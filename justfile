@@ -34,6 +34,10 @@ bench *ARGS:
 kill-long:
     STRANDLINE_KILLS=5000 STRANDLINE_SWEEP=1 cargo test --release --test machine -- kill:: a_kill_before
 
+# A process follows another for ten million small records, while that one dies ten times.
+follow-long RECORDS="10000000":
+    STRANDLINE_FOLLOWED={{RECORDS}} cargo test --release --test machine -- --nocapture follow::
+
 # Every system call with every error, once and from then on; needs strace, takes minutes.
 error-sweep-long:
     STRANDLINE_SWEEP=1 cargo test --release --test machine -- an_error_of_any_call

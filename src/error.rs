@@ -53,7 +53,8 @@ pub enum Error {
         log_end: Offset,
     },
     /// The log was cut below what a [`Follower`](crate::Follower) had read of it: what it read from
-    /// there on is no part of the log any more. It goes on where the log was cut.
+    /// there on is no part of the log any more, and so is all of the batch that the cut went through.
+    /// It goes on where the log was cut.
     Truncated {
         /// Where the log was cut.
         to: Offset,

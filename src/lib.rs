@@ -71,6 +71,6 @@ pub use segment::{
 };
 pub use store::{
     CleanerOptions, DurableMark, FaultKind, FileEntry, FileFault, FileKind, MetaProperties,
-    MetaPropertiesError, ProducerState, SealedSegment, SmallFile, Store, StoreOptions, Topic,
-    TopicOptions, Verification, VerifiedPiece, VerifyOptions, rebuild, verify,
+    MetaPropertiesError, Positions, ProducerState, SealedSegment, SmallFile, Store, StoreOptions,
+    Topic, TopicOptions, Verification, VerifiedPiece, VerifyOptions, rebuild, verify,
 };

@@ -27,6 +27,8 @@ mod readers;
 mod topics;
 #[path = "api/waiting.rs"]
 mod waiting;
+#[path = "api/watching.rs"]
+mod watching;
 
 #[path = "../examples/append_and_fetch.rs"]
 mod append_and_fetch;

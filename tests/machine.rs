@@ -11,10 +11,13 @@
 //! | `STRANDLINE_KILLS=<n>` | the kill loop at random |
 //! | `STRANDLINE_SWEEP=1` | the error sweeps: every call with every error, once and from then on |
 //! | `STRANDLINE_RACES=<n>` | the race of openers |
+//! | `STRANDLINE_FOLLOWED=<n>` | what a reader follows, in records |
 //! | `STRANDLINE_POWER_CUTS=<n>` | the power cuts, for each file system |
 
 #[path = "machine/calls.rs"]
 mod calls;
+#[path = "machine/follow.rs"]
+mod follow;
 #[path = "machine/full.rs"]
 mod full;
 #[path = "machine/kill.rs"]
@@ -43,6 +46,9 @@ fn child() {
     println!();
     let words: Vec<&str> = told.split('\n').collect();
     match words[..] {
+        ["follow", path, own, records] => {
+            follow::child(path.as_ref(), own.as_ref(), records.parse().unwrap());
+        }
         ["kill", path, round] => kill::child(path.as_ref(), round.parse().unwrap()),
         ["life", path, fault, variant] => life::live(path.as_ref(), fault, variant),
         ["lives", path] => life::lives(path.as_ref()),

@@ -27,6 +27,8 @@ mod kafka;
 mod marks;
 #[path = "schedules/ours.rs"]
 mod ours;
+#[path = "schedules/readers.rs"]
+mod readers;
 #[path = "schedules/replaced.rs"]
 mod replaced;
 #[path = "schedules/rot.rs"]

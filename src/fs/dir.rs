@@ -77,6 +77,15 @@ impl Dir {
         }
     }
 
+    /// The operating system's, unless it is of a simulated disk.
+    pub(super) fn as_os(&self) -> io::Result<&os::Dir> {
+        match &self.0 {
+            Inner::Os(dir) => Ok(dir),
+            #[cfg(feature = "sim")]
+            Inner::Sim(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// The root of a simulated disk.
     #[cfg(feature = "sim")]
     pub(super) fn from_sim(dir: sim::Dir) -> Dir {

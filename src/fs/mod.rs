@@ -17,6 +17,7 @@ mod file;
 mod handles;
 mod mapping;
 mod os;
+mod watch;
 #[cfg(feature = "sim")]
 pub(crate) mod sim;
 
@@ -24,6 +25,7 @@ pub(crate) use dir::{Dir, Lock};
 pub(crate) use file::File;
 pub(crate) use handles::{Handle, Handles};
 pub(crate) use mapping::Mapping;
+pub(crate) use watch::{Seen, Watch};
 
 /// What a file is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

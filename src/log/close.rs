@@ -15,7 +15,11 @@ use crate::segment::names::{self, Part};
 pub(super) fn close(log: &Opened) -> Result<()> {
     let writer = log.take_writer()?;
     log.published.publish(|view| view.ended = true);
-    let Some(mut writer) = writer else { return Ok(()) };
+    let Some(mut writer) = writer else {
+        // Who waits for other processes is to see that it ends.
+        log.context.store.changes.ring();
+        return Ok(());
+    };
     // A sync that is under way would write its older mark behind the one that says *clean*. One
     // that comes later finds everything durable, and writes nothing.
     let closed = log.group.cut(|| {

@@ -16,7 +16,7 @@ use super::opened::Tip;
 use super::testing::{Log, build_batch};
 use super::unsynced::Unsynced;
 use super::view::{Grown, Published, View};
-use super::{Durability, FetchOptions};
+use super::{Durability, FetchOptions, Isolation};
 use crate::error::{Error, Result};
 use crate::record::Offset;
 
@@ -243,8 +243,10 @@ fn who_waits_for_records_is_woken_when_they_are_there() {
                 let published = Arc::clone(&polled);
                 shuttle::future::block_on(Grown {
                     published,
+                    beside: None,
                     offset: 1,
                     options: FetchOptions::new(),
+                    tells_cuts: false,
                 });
                 assert!(polled.view().log_end_offset > 1);
             }),
@@ -265,7 +267,10 @@ fn a_close_wakes_who_waits_for_what_never_comes() {
             Box::new(move || assert!(!blocked.wait(HOUR, |view| view.log_end_offset > 9))),
             Box::new(move || {
                 let published = Arc::clone(&polled);
-                shuttle::future::block_on(Grown { published, offset: 9, stable: true });
+                let options = FetchOptions::new().isolation(Isolation::ReadCommitted);
+                let grown =
+                    Grown { published, beside: None, offset: 9, options, tells_cuts: false };
+                shuttle::future::block_on(grown);
             }),
             Box::new(move || published.publish(|view| view.log_end_offset = 1)),
             Box::new(move || closing.publish(|view| view.ended = true)),

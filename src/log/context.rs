@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::changes::Changes;
 use super::config::LogConfig;
 use super::topic_id::TopicId;
 use crate::clock::Clock;
@@ -52,6 +53,8 @@ pub(crate) struct Surroundings {
     pub(crate) sync_timeout: Duration,
     /// Work for the housekeeper.
     pub(crate) work: Signal,
+    /// What other processes change, if they write the store.
+    pub(crate) changes: Changes,
     /// The opening number that the log directory carries, if it does; see [`Gate`].
     pub(crate) gate: Gate,
     /// How far logs were cleaned.

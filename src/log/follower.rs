@@ -76,10 +76,20 @@ impl Log {
     ///
     /// `Io`, `Closed`, `NotFound`. An offset that cannot be read is told by the first fetch.
     pub fn follow(&self, offset: Offset, options: FetchOptions) -> Result<Follower> {
-        let view = self.opened()?.published.view();
-        let mut follower = Follower { log: self.clone(), options, next: offset, epoch: None };
-        follower.place_at(offset, &view);
+        let mut follower = self.follow_in(offset, None, options)?;
+        follower.seek(offset)?;
         Ok(follower)
+    }
+
+    /// A follower from `offset` on, behind a record of the term `epoch`.
+    pub(crate) fn follow_in(
+        &self,
+        offset: Offset,
+        epoch: Option<LeaderEpoch>,
+        options: FetchOptions,
+    ) -> Result<Follower> {
+        self.opened()?.watch();
+        Ok(Follower { log: self.clone(), options, next: offset, epoch })
     }
 }
 
@@ -125,6 +135,7 @@ impl Follower {
     /// See [`Follower`].
     pub fn fetch(&mut self) -> Result<Fetched> {
         let opened = self.log.opened()?;
+        opened.watch();
         let shown = self.fetch_shown(&opened);
         let is_all = match &shown {
             Ok(fetched) => !fetched.is_empty(),
@@ -157,7 +168,8 @@ impl Follower {
             let (next, options) = (self.next, self.options);
             let opened = self.log.opened()?;
             // A cut is news as well.
-            let is_news = |view: &View| view.has_news_for(next, options);
+            let is_news =
+                |view: &View| view.has_news_for(next, options) || view.log_end_offset < next;
             if !opened.wait(left, is_news)? && opened.published.view().ended {
                 return Err(Error::Closed);
             }
@@ -171,7 +183,7 @@ impl Follower {
     ///
     /// As [`Log::grown`].
     pub fn grown(&self) -> Result<Grown> {
-        self.log.grown_for(self.next, self.options)
+        self.log.grown_for(self.next, self.options, true)
     }
 
     /// Fetches from what is shown, and moves on.

@@ -73,6 +73,9 @@ impl Sight {
 impl Opened {
     /// Reads on; says whether what is there could be understood.
     pub(super) fn grow(&self, sight: &mut Sight) -> Result<bool> {
+        if sight.is_cut {
+            return Ok(true);
+        }
         let mut is_looked_at = false;
         let stop = loop {
             let stop = match self.read_on(sight)? {

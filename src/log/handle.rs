@@ -102,6 +102,11 @@ impl Log {
         self.0.context.partition.unsigned_abs()
     }
 
+    /// The topic's id, if it has one.
+    pub fn topic_id(&self) -> Option<super::TopicId> {
+        self.0.context.topic_id
+    }
+
     /// The topic's settings.
     pub fn config(&self) -> &LogConfig {
         &self.0.context.config
@@ -412,13 +417,20 @@ impl Log {
     /// A future that resolves once there is a record at or behind `offset` that a reader of this
     /// isolation may see, or the log was closed.
     pub fn grown(&self, offset: Offset, isolation: Isolation) -> Result<Grown> {
-        self.grown_for(offset, FetchOptions::new().isolation(isolation))
+        self.grown_for(offset, FetchOptions::new().isolation(isolation), false)
     }
 
-    /// The same, for a fetch with these options.
-    pub(super) fn grown_for(&self, offset: Offset, options: FetchOptions) -> Result<Grown> {
-        let published = Arc::clone(&self.opened()?.published);
-        Ok(Grown { published, offset, options })
+    /// The same, for a fetch with these options; or once it is cut below the offset.
+    pub(super) fn grown_for(
+        &self,
+        offset: Offset,
+        options: FetchOptions,
+        tells_cuts: bool,
+    ) -> Result<Grown> {
+        let opened = self.opened()?;
+        let published = Arc::clone(&opened.published);
+        let beside = Some(opened).filter(|opened| opened.sight.is_some());
+        Ok(Grown { published, beside, offset, options, tells_cuts })
     }
 
     /// The segments, oldest first.

@@ -46,6 +46,22 @@ impl Log {
         })
     }
 
+    /// Whether a future waits for what another process writes to the log.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.used().is_some_and(|opened| opened.sight.is_some() && opened.published.is_awaited())
+    }
+
+    /// Looks at what another process has written, for who waits for it. Who waits is woken, and what
+    /// goes wrong here goes wrong there as well.
+    pub(crate) fn look_for_waiters(&self) {
+        let Some(opened) = self.used() else { return };
+        if let Err(error) = opened.look_again(false)
+            && !matches!(error, Error::NotFound(_))
+        {
+            opened.published.publish(|_| {});
+        }
+    }
+
     /// Removes files that are due.
     pub(crate) fn remove_deleted(&self, now: Timestamp) -> Result<()> {
         self.if_writing(|writer, opened| {

@@ -3,6 +3,7 @@
 mod append;
 mod appender;
 mod apply;
+mod changes;
 pub(crate) mod checkpoint_lines;
 mod cleaner;
 mod close;
@@ -51,6 +52,7 @@ mod writer;
 
 pub use append::{Appended, Durability};
 pub use appender::Appender;
+pub(crate) use changes::Changes;
 pub use cleaner::{CleanProgress, Cleaned, Cleanness};
 pub(crate) use cleaner::{Tools, Urgency};
 pub(crate) use close::fill_directory;

@@ -1,6 +1,6 @@
 //! A log in use: what readers see, who writes, how far it is durable.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use super::apply;
 use super::cleaner::Memories;
@@ -48,6 +48,8 @@ pub(crate) struct Opened {
     pub(super) replaying: Mutex<Option<Replayed>>,
     /// What is known of the files, if other processes write them.
     pub(super) sight: Option<Mutex<Sight>>,
+    /// By which number changes of its directory are told, once somebody waits for them.
+    pub(super) watched: OnceLock<Option<i32>>,
     /// Held while it is cleaned.
     pub(super) cleaning: Mutex<()>,
     pub(super) cleanings: Memories,
@@ -91,6 +93,7 @@ impl Opened {
             writer: Mutex::new(phase),
             ledger: Mutex::new(ledger),
             sight,
+            watched: OnceLock::new(),
             unsynced: Unsynced::default(),
             replaying: Mutex::default(),
             cleaning: Mutex::default(),

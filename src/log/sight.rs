@@ -36,8 +36,6 @@ const MOST_LOOKS: usize = 1000;
 const MOST_PLANS: usize = 5;
 /// What planning finds so often is so.
 const MOST_IN_VAIN: u32 = 3;
-/// How often files are looked at where nothing tells that they have changed.
-const POLL: Duration = Duration::from_millis(10);
 /// A directory may have changed after it was listed, and have the same time: no file system counts
 /// in longer steps.
 const LONGEST_STEP: Duration = Duration::from_secs(2);
@@ -68,6 +66,8 @@ pub(super) struct Sight {
     pub(super) last_epoch: Option<LeaderEpoch>,
     /// The offset that comes next.
     pub(super) log_end: Offset,
+    /// Whether the log is being cut: what lies behind the cut is no part of it any more.
+    pub(super) is_cut: bool,
     /// Segments behind the active one, when the directory was last listed.
     pub(super) later: Vec<Offset>,
     /// The segment behind the active one, once it was seen.
@@ -185,6 +185,7 @@ impl Sight {
             epochs: plan.epochs.clone(),
             last_epoch: facts.last_epoch.or(plan.epochs.latest()),
             log_end: plan.log_end,
+            is_cut: plan.cut.is_some() || plan.start_over.is_some(),
             later: Vec::new(),
             next_seen: None,
             files: BTreeMap::new(),
@@ -297,19 +298,29 @@ impl Opened {
             return Ok(self.published.wait(timeout, seen));
         }
         let deadline = Instant::now().checked_add(timeout);
+        let changes = &self.context.store.changes;
         loop {
+            let number = self.watch();
+            let count = changes.count(number);
             self.look_again(false)?;
+            if self.published.wait(Duration::ZERO, &seen) {
+                return Ok(true);
+            }
             let left = match deadline {
                 Some(deadline) => deadline.saturating_duration_since(Instant::now()),
                 None => Duration::MAX,
             };
-            if self.published.wait(left.min(POLL), &seen) {
-                return Ok(true);
-            }
             if left.is_zero() || self.published.view().ended {
                 return Ok(false);
             }
+            changes.wait(number, count, left);
         }
+    }
+
+    /// Has changes of the log's files told from now on; by which number, or none if nothing tells.
+    pub(super) fn watch(&self) -> Option<i32> {
+        self.sight.as_ref()?;
+        *self.watched.get_or_init(|| self.context.store.changes.watch(&self.context.dir))
     }
 
     /// Plans the log anew, as a new process would.
@@ -375,7 +386,7 @@ impl Opened {
         }
         let is_open = ledger.proved && !ledger.open_changes().is_empty();
         let is_swapped = !ledger.proved && !listing.swaps.is_empty();
-        if ledger.proved != sight.proved || is_open || is_swapped {
+        if ledger.proved != sight.proved || is_open || is_swapped || sight.is_cut {
             return Ok(false);
         }
         let view = self.published.view();

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::changes::Changes;
 use super::cleaner::Round;
 use super::context::{CleanerCheckpoint, Context, Gate, KafkaSays, Signal, Surroundings};
 use super::group::Failure;
@@ -128,6 +129,7 @@ impl Log {
                 zeros_ahead: 0,
                 sync_timeout: Duration::MAX,
                 work: Signal::default(),
+                changes: Changes::default(),
                 gate: Gate::new(Some(OPENING), || Ok(OPENING)),
                 cleaner: no_cleaner_checkpoint(),
                 booted_since: false,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::fetch::FetchOptions;
 use super::leader_epochs::LeaderEpochs;
-use super::opened::Tip;
+use super::opened::{Opened, Tip};
 use crate::error::Error;
 use crate::record::Offset;
 use crate::segment::Segment;
@@ -45,10 +45,10 @@ impl View {
         self.segments.partition_point(|segment| segment.base_offset() <= offset).checked_sub(1)
     }
 
-    /// Whether a fetch from `offset` on has something to bring, or to tell: that the log ends before
-    /// it, or what keeps it from going on.
+    /// Whether a fetch from `offset` on has something to bring, or to tell of what keeps it from
+    /// going on.
     pub(super) fn has_news_for(&self, offset: Offset, options: FetchOptions) -> bool {
-        self.bound(options) > offset || self.log_end_offset < offset || self.stuck.is_some()
+        self.bound(options) > offset || self.stuck.is_some()
     }
 
     /// Whether nobody could tell it from `other`.
@@ -81,6 +81,11 @@ struct State {
 impl Published {
     pub(crate) fn new(view: View) -> Self {
         Published { state: Mutex::new(State { view, wakers: Vec::new() }), grown: Condvar::new() }
+    }
+
+    /// Whether a future waits for more.
+    pub(super) fn is_awaited(&self) -> bool {
+        !self.lock().wakers.is_empty()
     }
 
     /// What is to be seen now.
@@ -151,16 +156,37 @@ impl Published {
 #[derive(Debug)]
 pub struct Grown {
     pub(crate) published: Arc<Published>,
+    /// The log, if other processes write it.
+    pub(super) beside: Option<Arc<Opened>>,
     pub(super) offset: Offset,
     pub(super) options: FetchOptions,
+    /// Whether it is news too that the log ends before the offset.
+    pub(super) tells_cuts: bool,
 }
 
 impl Future for Grown {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let (offset, options) = (self.offset, self.options);
-        let there = self.published.poll(context.waker(), |view| view.has_news_for(offset, options));
-        if there { Poll::Ready(()) } else { Poll::Pending }
+        let (offset, options, tells_cuts) = (self.offset, self.options, self.tells_cuts);
+        if let Some(log) = &self.beside {
+            log.watch();
+            if log.look_again(false).is_err() {
+                // The next fetch tells why.
+                return Poll::Ready(());
+            }
+        }
+        let seen = |view: &View| {
+            view.has_news_for(offset, options) || tells_cuts && view.log_end_offset < offset
+        };
+        let there = self.published.poll(context.waker(), seen);
+        if there {
+            return Poll::Ready(());
+        }
+        if let Some(log) = &self.beside {
+            // Somebody has to look on for it.
+            log.context.store.work.raise();
+        }
+        Poll::Pending
     }
 }

@@ -185,6 +185,43 @@ impl Store {
         }
     }
 
+    /// How often other processes have changed a log of this store that is followed or waited for, as
+    /// far as it is known. For [`Store::wait_for_changes`].
+    pub fn changes(&self) -> u64 {
+        self.core().surroundings.changes.count(None)
+    }
+
+    /// Waits until another process has changed a log of this store that is followed
+    /// ([`Log::follow`]), since [`Store::changes`] or an earlier wait gave `since`; gives what it is
+    /// to be asked with next. For a thread that follows many logs of a read-only store: look at all
+    /// of them, wait, look again.
+    ///
+    /// It returns after `timeout` or half a second at the latest, whichever is less, also if nothing
+    /// has changed: not everything is told everywhere. Changes are told by inotify on Linux; where
+    /// there is none, or no more of it, the logs are to be looked at every 10 ms, and this returns as
+    /// often.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use strandline::{FetchOptions, Follower, Store};
+    /// # fn follow(store: &Store, followers: &mut [Follower]) -> strandline::Result<()> {
+    /// let mut changes = store.changes();
+    /// loop {
+    ///     for follower in followers.iter_mut() {
+    ///         let fetched = follower.fetch()?;
+    /// #       if fetched.is_empty() { return Ok(()); }
+    ///         // …
+    ///     }
+    ///     changes = store.wait_for_changes(changes, Duration::from_millis(200));
+    /// }
+    /// # }
+    /// ```
+    pub fn wait_for_changes(&self, since: u64, timeout: std::time::Duration) -> u64 {
+        let changes = &self.core().surroundings.changes;
+        changes.wait(None, since, timeout);
+        changes.count(None)
+    }
+
     /// To which Kafka cluster and broker the directory belongs; none where no broker was.
     ///
     /// # Errors

@@ -134,12 +134,15 @@ impl Schedule {
     }
 }
 
-/// Starts the thread that does it.
+/// Starts the thread that does it. In a store that other processes write it only looks on for
+/// futures that wait.
 pub(super) fn start(core: &Arc<Core>) -> Result<JoinHandle<()>> {
     let core = Arc::clone(core);
     let path = core.directory.root.path().to_path_buf();
     let thread = std::thread::Builder::new().name(THREAD_NAME.into());
-    let started = thread.spawn(move || core.keep_house());
+    let started = thread.spawn(move || {
+        if core.directory.read_only { core.keep_looking() } else { core.keep_house() }
+    });
     started.map_err(|error| Error::io("start the housekeeping of", path, error))
 }
 
@@ -171,6 +174,27 @@ impl Core {
         }
     }
 
+    /// Looks at logs for whose growth futures wait, until it is told to stop.
+    fn keep_looking(&self) {
+        let changes = &self.surroundings.changes;
+        while !self.is_stopping() {
+            let count = changes.count(None);
+            if self.look_for_waiters() {
+                changes.wait(None, count, Duration::MAX);
+            } else if self.surroundings.work.wait(Duration::MAX) == Waited::Stop {
+                return;
+            }
+        }
+    }
+
+    /// Looks at them once; says whether there are some.
+    fn look_for_waiters(&self) -> bool {
+        let mut logs: Vec<Log> = locked(&self.logs).open.values().cloned().collect();
+        logs.retain(Log::is_awaited);
+        logs.iter().for_each(Log::look_for_waiters);
+        !logs.is_empty()
+    }
+
     /// Milliseconds that nobody can set.
     fn tick(&self) -> i64 {
         let (opened, instant) = self.opened_at;
@@ -183,6 +207,7 @@ impl Core {
         self.stopping.store(true, Ordering::Release);
         self.surroundings.work.stop();
         self.cleaner_signal.stop();
+        self.surroundings.changes.ring();
     }
 
     /// Does what is due at `now`, and seals what waits for it.
@@ -203,6 +228,7 @@ impl Core {
     /// Runs jobs; the first error is the answer, and all of them are warnings.
     fn run(&self, jobs: &[Job], schedule: &mut Schedule, (now, tick): (i64, i64)) -> Option<Error> {
         if self.directory.read_only {
+            self.look_for_waiters();
             return None;
         }
         let mut first = None;

@@ -17,6 +17,7 @@ pub(crate) mod meta_properties;
 mod names;
 mod options;
 pub(crate) mod owner;
+mod positions;
 mod properties;
 mod random;
 mod shared;
@@ -31,6 +32,7 @@ pub use look::{DurableMark, FaultKind, FileEntry, FileFault, ProducerState};
 pub use look::{SealedSegment, SmallFile};
 pub use meta_properties::{MetaProperties, MetaPropertiesError};
 pub use options::StoreOptions;
+pub use positions::Positions;
 pub use topic::{Topic, TopicOptions};
 pub use verify::{FileKind, Verification, VerifiedPiece, VerifyOptions, rebuild, verify};
 

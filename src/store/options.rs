@@ -14,7 +14,7 @@ use super::{LOCK, housekeeping};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Handles, Lock};
-use crate::log::{CleanerCheckpoint, Gate, Signal, Surroundings};
+use crate::log::{Changes, CleanerCheckpoint, Gate, Signal, Surroundings};
 use crate::segment::IndexCache;
 
 /// How a store is opened; made by [`Store::options`].
@@ -113,7 +113,9 @@ impl StoreOptions {
     }
 
     /// Runs housekeeping in a thread of its own; else the program calls
-    /// [`Store::run_housekeeping`] now and then. A read-only store has none.
+    /// [`Store::run_housekeeping`] now and then. In a read-only store all it does is to look at logs
+    /// for whose growth a future waits ([`Log::grown`](crate::Log::grown)): its thread sleeps until
+    /// there is one.
     ///
     /// Default: yes.
     #[must_use]
@@ -249,6 +251,7 @@ impl StoreOptions {
             zeros_ahead: self.zeros_ahead,
             sync_timeout: self.sync_timeout,
             work: Signal::default(),
+            changes: Changes::default(),
             gate,
             cleaner: CleanerCheckpoint::new(
                 move |topic, partition| reads.cleaned_to(topic, partition),
@@ -259,9 +262,9 @@ impl StoreOptions {
         let cleans = self.cleaner.is_enabled();
         let core = Arc::new(Core::new(directory, Arc::new(surroundings), self.cleaner));
         let mut keepers = Vec::new();
-        if self.housekeeping && is_writable {
+        if self.housekeeping {
             keepers.push(housekeeping::start(&core)?);
-            if cleans {
+            if cleans && is_writable {
                 keepers.push(housekeeping::start_cleaner(&core)?);
             }
         }

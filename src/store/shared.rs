@@ -115,7 +115,13 @@ impl Core {
         self.directory.refresh()?;
         self.surroundings.gate.note(self.directory.checkpoints().opening);
         let now = self.directory.catalog().ids();
-        locked(&self.logs).open.retain(|(topic, _), _| before.get(topic) == now.get(topic));
+        let gone: Vec<_> = {
+            let is_gone =
+                |(topic, _): &(String, u32), _: &mut Log| before.get(topic) != now.get(topic);
+            locked(&self.logs).open.extract_if(.., is_gone).map(|(_, log)| log).collect()
+        };
+        // Who still waits for them is told.
+        gone.iter().for_each(Log::look_for_waiters);
         Ok(())
     }
 

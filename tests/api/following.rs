@@ -15,7 +15,7 @@ use strandline::{
 use crate::help::{START, append, by_hand, make_kafkas, open, open_read_only, place, values};
 
 /// A store with a log of small segments.
-fn small_log(path: &Path) -> (Store, Log) {
+pub(crate) fn small_log(path: &Path) -> (Store, Log) {
     let store = open(path);
     let config = LogConfig::new()
         .segment_bytes(700)
@@ -27,18 +27,18 @@ fn small_log(path: &Path) -> (Store, Log) {
     (store, log)
 }
 
-fn follow(store: &Store) -> Follower {
+pub(crate) fn follow(store: &Store) -> Follower {
     let log = store.log("events", 0).unwrap();
     log.follow(0, FetchOptions::new().max_bytes(300)).unwrap()
 }
 
-fn texts(fetched: &Fetched) -> Vec<String> {
+pub(crate) fn texts(fetched: &Fetched) -> Vec<String> {
     let value = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
     fetched.records().map(|record| value(record.unwrap().value().unwrap_or_default())).collect()
 }
 
 /// All that a follower has to bring now.
-fn drain(follower: &mut Follower) -> Vec<String> {
+pub(crate) fn drain(follower: &mut Follower) -> Vec<String> {
     let mut all = Vec::new();
     loop {
         let fetched = follower.fetch().unwrap();

@@ -43,7 +43,7 @@ enum Place {
 }
 
 /// A directory's descriptor for the time of a call.
-enum Descriptor<'a> {
+pub(super) enum Descriptor<'a> {
     Held(BorrowedFd<'a>),
     Opened(OwnedFd),
 }
@@ -170,7 +170,7 @@ impl Dir {
 
     /// Opens each directory between the root and this one beneath the one before, so that no link
     /// is followed anywhere on the way.
-    fn descriptor(&self) -> io::Result<Descriptor<'_>> {
+    pub(super) fn descriptor(&self) -> io::Result<Descriptor<'_>> {
         match &self.0.place {
             Place::Root(fd) => Ok(Descriptor::Held(fd.as_fd())),
             Place::Beneath { parent, name } => {

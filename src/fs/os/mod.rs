@@ -3,6 +3,11 @@
 mod dir;
 mod file;
 mod lock;
+#[cfg(target_os = "linux")]
+mod watch;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_watch.rs"]
+mod watch;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -14,6 +19,7 @@ use nix::sys::stat::FileStat;
 pub(super) use dir::Dir;
 pub(super) use file::File;
 pub(super) use lock::Lock;
+pub(super) use watch::Watch;
 
 use super::Stamp;
 

@@ -72,6 +72,11 @@ impl Disk {
         Disk(Arc::new(Mutex::new(after)))
     }
 
+    /// Becomes `image` under who has it open, as when another process changes it.
+    pub fn show(&self, image: Image) {
+        self.state().image = image;
+    }
+
     /// Keeps an image from before each call that changes something, from now on.
     pub fn record(&self) {
         self.state().recorded = Some(Vec::new());

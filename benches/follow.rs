@@ -1,0 +1,95 @@
+//! How long after an append has returned a reader of another store handle, as in another process,
+//! has the record: beside a byte through a pipe in the same run, which is what waking another thread
+//! costs.
+
+use std::io::{Read, Write, pipe};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use strandline::{Batch, Durability, FetchOptions, Record, Store, TopicOptions};
+
+const SAMPLES: usize = 3000;
+/// Between two appends: long enough for the reader to wait again.
+const PAUSE: Duration = Duration::from_millis(1);
+
+fn main() {
+    if std::env::args().any(|arg| arg == "--test") {
+        // `cargo test --benches` only asks whether it runs.
+        let _ = (appends(10), bytes(10));
+        return;
+    }
+    let (append, byte) = (appends(SAMPLES), bytes(SAMPLES));
+    println!("follow/append to reader  {}", told(&append));
+    println!("follow/byte through pipe {}", told(&byte));
+    let ratio = |at: f64| quantile(&append, at) as f64 / quantile(&byte, at) as f64;
+    println!("follow/ratio             p50 {:.1}  p99 {:.1}", ratio(0.5), ratio(0.99));
+}
+
+fn told(sorted: &[u64]) -> String {
+    let micros = |at: f64| quantile(sorted, at) as f64 / 1000.0;
+    let (p50, p90, p99) = (micros(0.5), micros(0.9), micros(0.99));
+    format!("p50 {p50:.1} µs  p90 {p90:.1} µs  p99 {p99:.1} µs")
+}
+
+fn quantile(sorted: &[u64], at: f64) -> u64 {
+    sorted[((sorted.len() - 1) as f64 * at) as usize].max(1)
+}
+
+/// Times from when `send` has returned to when `receive` has, in nanoseconds, sorted.
+fn latencies(
+    samples: usize,
+    mut send: impl FnMut(usize) + Send,
+    mut receive: impl FnMut(usize),
+) -> Vec<u64> {
+    let start = Instant::now();
+    let now = || start.elapsed().as_nanos() as u64;
+    let sent: Vec<AtomicU64> = (0..samples).map(|_| AtomicU64::new(0)).collect();
+    let mut received = vec![0; samples];
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for (number, sent) in sent.iter().enumerate() {
+                std::thread::sleep(PAUSE);
+                send(number);
+                sent.store(now(), Ordering::Release);
+            }
+        });
+        for (number, received) in received.iter_mut().enumerate() {
+            receive(number);
+            *received = now();
+        }
+    });
+    // One that was received before the sender came to look at the clock took no time.
+    let took = |(sent, received): (&AtomicU64, &u64)| {
+        received.saturating_sub(sent.load(Ordering::Acquire))
+    };
+    let mut took: Vec<u64> = sent.iter().zip(&received).map(took).collect();
+    took.sort_unstable();
+    took
+}
+
+fn appends(samples: usize) -> Vec<u64> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("store");
+    let store = Store::open(&path).expect("a store");
+    let topic = store.create_topic("events", TopicOptions::new()).expect("a topic");
+    let log = topic.partition(0).expect("a log");
+    let reader = Store::open_read_only(&path).expect("a store");
+    let seen = reader.log("events", 0).expect("a log");
+    let mut follower = seen.follow(0, FetchOptions::new()).expect("a follower");
+    let send = move |_| {
+        let batch = Batch::of([Record::new().value("a small record")]);
+        log.append(batch, Durability::Written).expect("an append");
+    };
+    let receive = |number: usize| {
+        while follower.offset() <= number as i64 {
+            follower.fetch_within(Duration::from_secs(10)).expect("a record");
+        }
+    };
+    latencies(samples, send, receive)
+}
+
+fn bytes(samples: usize) -> Vec<u64> {
+    let (mut reader, mut writer) = pipe().expect("a pipe");
+    let send = move |_| writer.write_all(&[0]).expect("a byte");
+    latencies(samples, send, |_| reader.read_exact(&mut [0]).expect("a byte"))
+}
