@@ -105,7 +105,7 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         let exit = match &error {
-            Error::Corrupt { .. } => Exit::Incomplete,
+            Error::Corrupt { .. } | Error::Truncated { .. } => Exit::Incomplete,
             Error::Locked { .. } | Error::NeedsAdopt(_) | Error::ReadOnly => Exit::Refused,
             Error::OffsetOutOfRange { .. }
             | Error::RecordTooLarge { .. }

@@ -1,14 +1,12 @@
 //! `strandline fetch`: records by offset or by time, of any of Kafka's log directories.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use signal_hook::consts::SIGINT;
 use strandline::record::{BatchHeader, FetchedRecord};
-use strandline::{Error, FetchOptions, Fetched, Isolation, Log};
+use strandline::{Error, FetchOptions, Fetched, Follower, Isolation, Log, Store};
 
 use crate::common::StoreArgs;
 use crate::engine::{self, Purpose};
@@ -67,8 +65,8 @@ pub(crate) enum IsolationArg {
 const FETCH_BYTES: usize = 4 << 20;
 /// No batch is inflated to more.
 const MOST_INFLATED: usize = 1 << 30;
-/// How often files that somebody else writes are looked at.
-const POLL: Duration = Duration::from_millis(100);
+/// How long Ctrl-C may have to wait.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Writes the records that are asked for.
 pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
@@ -82,7 +80,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     let mut readers = Vec::new();
     for log in logs {
         let mut reader = match fetch.begin(&log, from_ms) {
-            Ok(next) => Reader { log, next, seen: None },
+            Ok(follower) => Reader { follower, has_begun: false, is_stuck: false, is_over: false },
             Err(failure) => {
                 fetch.give_up(&log, &failure)?;
                 continue;
@@ -94,7 +92,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     }
     fetch.out.flush()?;
     if args.follow {
-        fetch.follow(&mut readers)?;
+        fetch.follow(&store, &mut readers)?;
     }
     fetch.out.flush()?;
     Ok(fetch.exit)
@@ -102,18 +100,13 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
 
 /// A partition, and how far it was read.
 struct Reader {
-    log: Log,
-    next: i64,
-    /// What its files looked like when they were last opened.
-    seen: Option<Seen>,
-}
-
-/// Enough of a partition's files to see that something was written.
-#[derive(PartialEq, Eq)]
-struct Seen {
-    active: PathBuf,
-    len: u64,
-    changed: [Option<SystemTime>; 2],
+    follower: Follower,
+    /// Whether something was read.
+    has_begun: bool,
+    /// Whether it was told that what comes next is damaged.
+    is_stuck: bool,
+    /// Whether nothing more is read.
+    is_over: bool,
 }
 
 struct Fetch<'a> {
@@ -161,19 +154,17 @@ impl<'a> Fetch<'a> {
         self.args.limit.is_some_and(|limit| self.written >= limit)
     }
 
-    /// The offset to begin at.
-    fn begin(&self, log: &Log, from_ms: Option<i64>) -> Result<i64> {
-        if let Some(ms) = from_ms {
-            let found = log.offset_for_time(ms, self.isolation)?;
-            return match found {
-                Some(found) => Ok(found.offset),
-                None => Ok(log.log_end_offset()?),
-            };
-        }
-        match self.args.offset {
-            Some(offset) => Ok(offset),
-            None => Ok(log.log_start_offset()?),
-        }
+    /// The place to begin at.
+    fn begin(&self, log: &Log, from_ms: Option<i64>) -> Result<Follower> {
+        let offset = match (from_ms, self.args.offset) {
+            (Some(ms), _) => match log.offset_for_time(ms, self.isolation)? {
+                Some(found) => found.offset,
+                None => log.log_end_offset()?,
+            },
+            (None, Some(offset)) => offset,
+            (None, None) => log.log_start_offset()?,
+        };
+        Ok(log.follow(offset, self.options)?)
     }
 
     /// Says why a partition is not read any further; the others are.
@@ -186,45 +177,64 @@ impl<'a> Fetch<'a> {
 
     /// Says which records of those that are asked for were there once and are gone.
     fn say_what_is_missing(&mut self, reader: &Reader) -> Result<()> {
-        match reader.log.gap() {
-            Ok(Some(gap)) if gap.end > reader.next => {
+        let log = reader.follower.log();
+        match log.gap() {
+            Ok(Some(gap)) if gap.end > reader.follower.offset() => {
                 let (from, to) = (gap.start, gap.end);
                 let missing = Error::GapNotAccepted { from, to };
                 let failure = Failure { exit: Exit::Incomplete, ..missing.into() };
-                self.give_up(&reader.log, &failure)
+                self.give_up(log, &failure)
             }
             Ok(_) => Ok(()),
-            Err(error) => self.give_up(&reader.log, &error.into()),
+            Err(error) => self.give_up(log, &error.into()),
         }
     }
 
-    /// Writes what there is behind `reader.next`.
+    /// Writes what there is behind the reader's place.
     fn drain(&mut self, reader: &mut Reader) -> Result<()> {
-        while !self.is_enough() {
-            match reader.log.fetch(reader.next, self.options) {
+        while !self.is_enough() && !reader.is_over {
+            match reader.follower.fetch() {
+                Ok(fetched) if fetched.is_empty() => break,
                 Ok(fetched) => {
-                    self.write(&reader.log, &fetched)?;
-                    if fetched.next_offset() <= reader.next {
-                        break;
-                    }
-                    reader.next = fetched.next_offset();
-                }
-                Err(Error::Corrupt { path, position, offsets: Some((first, last)), cause })
-                    if last >= reader.next =>
-                {
-                    let offsets = Some((first, last));
-                    let failure = Error::Corrupt { path, position, offsets, cause }.into();
-                    self.give_up(&reader.log, &failure)?;
-                    reader.next = last + 1;
+                    (reader.has_begun, reader.is_stuck) = (true, false);
+                    self.write(reader.follower.log(), &fetched)?;
                 }
                 Err(error) => {
-                    self.give_up(&reader.log, &error.into())?;
-                    reader.next = i64::MAX;
-                    break;
+                    if !self.goes_on(reader, error)? {
+                        break;
+                    }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Says what happened to a log, and whether there may be more to read all the same.
+    fn goes_on(&mut self, reader: &mut Reader, error: Error) -> Result<bool> {
+        let offset = reader.follower.offset();
+        let behind = match &error {
+            Error::Corrupt { offsets: Some((_, last)), .. } if *last >= offset => Some(last + 1),
+            Error::OffsetOutOfRange { log_start, .. } if offset < *log_start => {
+                Some(*log_start).filter(|_| reader.has_begun)
+            }
+            Error::Truncated { .. } => Some(offset),
+            _ => None,
+        };
+        // What fails at the log's end may come after all.
+        let may_come = matches!(error, Error::Corrupt { .. }) && self.args.follow;
+        if !reader.is_stuck {
+            let failure = Failure::from(error);
+            // What was asked for was there, and is gone.
+            let exit = if reader.has_begun { Exit::Incomplete } else { failure.exit };
+            let exit = if behind.is_some() { exit } else { failure.exit };
+            self.give_up(reader.follower.log(), &Failure { exit, ..failure })?;
+        }
+        match behind {
+            Some(behind) if behind == offset => {}
+            Some(behind) => reader.follower.seek(behind)?,
+            None => (reader.is_stuck, reader.is_over) = (may_come, !may_come),
+        }
+        Ok(behind.is_some())
     }
 
     fn write(&mut self, log: &Log, fetched: &Fetched) -> Result<()> {
@@ -276,37 +286,24 @@ impl<'a> Fetch<'a> {
     }
 
     /// Goes on as records come, until Ctrl-C.
-    fn follow(&mut self, readers: &mut [Reader]) -> Result<()> {
+    fn follow(&mut self, store: &Store, readers: &mut [Reader]) -> Result<()> {
         let stop = Arc::new(AtomicBool::new(false));
         let failed = |error| Failure::environment(format!("cannot wait for Ctrl-C: {error}"));
         // A second one ends it whatever it is doing.
         signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&stop))
             .map_err(failed)?;
         signal_hook::flag::register(SIGINT, Arc::clone(&stop)).map_err(failed)?;
+        let mut changes = store.changes();
         while !self.is_enough() && !stop.load(Ordering::Relaxed) {
-            for reader in readers.iter_mut().filter(|reader| reader.next < i64::MAX) {
-                let seen = reader.look()?;
-                if reader.seen.as_ref() != Some(&seen) {
-                    reader.log.refresh()?;
-                    reader.seen = Some(seen);
-                    self.drain(reader)?;
-                }
+            for reader in readers.iter_mut() {
+                self.drain(reader)?;
             }
             self.out.flush()?;
-            thread::sleep(POLL);
+            if readers.iter().all(|reader| reader.is_over) {
+                break;
+            }
+            changes = store.wait_for_changes(changes, PATIENCE);
         }
         Ok(())
-    }
-}
-
-impl Reader {
-    /// What the files look like now.
-    fn look(&self) -> Result<Seen> {
-        let segments = self.log.segments()?;
-        let active = segments.last().map(|segment| segment.path.clone()).unwrap_or_default();
-        let file = std::fs::metadata(&active).ok();
-        let dir = active.parent().and_then(|dir| std::fs::metadata(dir).ok());
-        let changed = [&file, &dir].map(|metadata| metadata.as_ref()?.modified().ok());
-        Ok(Seen { active, len: file.map_or(0, |file| file.len()), changed })
     }
 }

@@ -366,6 +366,28 @@ fn following_shows_records_as_they_come_and_ends_with_ctrl_c() {
 }
 
 #[test]
+fn following_tells_of_a_cut_goes_on_and_ends_when_the_topic_is_deleted() {
+    let store = Store::with_topic(1);
+    store.append(&[], b"one\n");
+    store.append(&[], b"two\n");
+    let mut follower = spawn(store.command(&["fetch", "t", "--follow", "--format", "%v\\n"]));
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(lines.next().as_deref(), Some("one"));
+    assert_eq!(lines.next().as_deref(), Some("two"));
+    let writer = strandline::Store::open(store.dir()).unwrap();
+    let log = writer.log("t", 0).unwrap();
+    log.truncate_to(1).unwrap();
+    let batch = strandline::Batch::of([strandline::Record::new().value("three")]);
+    log.append(batch, strandline::Durability::Synced).unwrap();
+    assert_eq!(lines.next().as_deref(), Some("three"));
+    writer.delete_topic("t").unwrap();
+    let ended = ran(follower.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.stderr.contains("t-0: the log was cut to offset 1"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("t-0 does not exist"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_line_is_appended_although_the_input_has_not_ended() {
     let store = Store::with_topic(1);
     let mut appender = spawn(store.command(&["append", "t"]));
