@@ -226,14 +226,29 @@ impl Log {
         first_uncleanable: i64,
         map_bytes: usize,
     ) -> Result<i64> {
+        let next = self.clean_beside((first_dirty, first_uncleanable), map_bytes, || {})?;
+        Ok(next.unwrap_or(first_dirty))
+    }
+
+    /// The same with something going on beside it, for each batch that is read; nothing comes of it
+    /// if records were taken from the log meanwhile.
+    pub fn clean_beside(
+        &self,
+        (first_dirty, first_uncleanable): (i64, i64),
+        map_bytes: usize,
+        beside: impl Fn() + Sync,
+    ) -> Result<Option<i64>> {
         let round = Round {
             first_dirty,
             first_uncleanable,
             map_bytes,
             now: self.clock.now_ms(),
-            pace: &|_| Ok(()),
+            pace: &|_| {
+                beside();
+                Ok(())
+            },
         };
-        Ok(self.handle.run_round(&round)?.next_dirty.unwrap_or(first_dirty))
+        Ok(self.handle.run_round(&round)?.next_dirty)
     }
 
     /// Begins a leader epoch.

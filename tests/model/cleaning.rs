@@ -321,3 +321,65 @@ proptest! {
         run(&ops);
     }
 }
+
+/// A log with two segments below the active one, each of which compaction would change.
+fn dirty() -> (World, i64) {
+    let mut world = World::new();
+    for _ in 0..2 {
+        world.run(&Op::Append(vec![(0, Some(9)), (1, Some(9)), (0, Some(8))], "none"));
+        world.run(&Op::Roll);
+    }
+    let end = world.log().log_end_offset().unwrap();
+    (world, end)
+}
+
+/// Runs `once` while a log is cleaned; says whether something came of that.
+fn cleaned_beside(world: &World, end: i64, once: impl Fn(&strandline::Log) + Sync) -> bool {
+    let calls = std::sync::atomic::AtomicU32::new(0);
+    let beside = || {
+        if calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+            once(world.log().handle());
+        }
+    };
+    world.log().clean_beside((0, end), 1 << 20, beside).unwrap().is_some()
+}
+
+#[test]
+fn what_was_cleaned_of_a_log_that_was_cut_meanwhile_is_dropped() {
+    let (world, end) = dirty();
+    assert!(!cleaned_beside(&world, end, |log| assert!(log.truncate_to(4).unwrap())));
+    assert_eq!(world.log().log_end_offset().unwrap(), 4);
+    let batches = slow_cleaner::batches_in(&world.path(), i64::MAX);
+    assert_eq!(batches.iter().map(|batch| batch.last).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn what_was_cleaned_of_records_that_were_deleted_meanwhile_is_dropped() {
+    let (world, end) = dirty();
+    let deletes = |log: &strandline::Log| {
+        log.delete_records(Some(4)).unwrap();
+        log.enforce_retention().unwrap();
+    };
+    assert!(!cleaned_beside(&world, end, deletes));
+    assert_eq!(world.start(), 4);
+    let names: Vec<_> = slow_cleaner::logs_in(&world.path());
+    assert_eq!(names.len(), 2, "{names:?}: nothing comes back");
+    let left = std::fs::read_dir(world.path()).unwrap().map(|it| it.unwrap().file_name());
+    let left: Vec<_> = left.map(|name| name.into_string().unwrap()).collect();
+    let is_left = |name: &String| [".cleaned", ".swap"].iter().any(|end| name.contains(end));
+    assert!(!left.iter().any(is_left), "{left:?}");
+}
+
+#[test]
+fn appends_and_rolls_beside_a_cleaning_do_it_no_harm() {
+    let (world, end) = dirty();
+    let appends = |log: &strandline::Log| {
+        let batch = Batch::of([Record::new().key(&[0_u8]).value(&[7_u8; 3])]);
+        log.append(batch, Durability::Synced).unwrap();
+        log.roll().unwrap();
+    };
+    assert!(cleaned_beside(&world, end, appends));
+    let batches = slow_cleaner::batches_in(&world.path(), i64::MAX);
+    let offsets: Vec<_> = batches.iter().flat_map(|it| &it.records).map(|it| it.offset).collect();
+    assert_eq!(offsets, [4, 5, 6]);
+}

@@ -106,13 +106,12 @@ const TESTS: &[(&str, &str, &str)] = &[
     ("E6", "hostile", "the_smallest_batch_that_exhausts_kafka"),
     ("E6", "hostile", "names_of_huge_numbers_and_ten_mebibytes_of_zeros"),
     ("E6", "lib", "no_name_leads_out_of_its_directory"),
+    ("F1", "model", "what_was_cleaned_of_a_log_that_was_cut_meanwhile_is_dropped"),
+    ("F1", "model", "what_was_cleaned_of_records_that_were_deleted_meanwhile_is_dropped"),
     ("F2", "schedules", "a_flush_of_what_was_deleted_meanwhile_is_no_error"),
     ("F2", "schedules", "flushes_beside_deletions_are_no_errors"),
     ("F3", "schedules", "a_batch_that_is_lent_again_is_only_where_it_was_sent"),
 ];
-
-/// Rows that cannot be tested yet, and why.
-const WAITING: &[(&str, &str)] = &[("F1", "there is no compaction")];
 
 /// How many rows there are of each letter.
 const ROWS: [(char, usize); 6] = [('A', 4), ('B', 6), ('C', 10), ('D', 8), ('E', 6), ('F', 3)];
@@ -163,9 +162,8 @@ fn each_row_of_the_fault_model_has_a_test_that_is_there() {
         for number in 1..=rows {
             let row = format!("{letter}{number}");
             let is_tested = TESTS.iter().any(|(tested, ..)| *tested == row);
-            let waits = WAITING.iter().any(|(waiting, _)| *waiting == row);
-            if is_tested == waits {
-                missing.push(format!("{row}: tested {is_tested}, waiting {waits}"));
+            if !is_tested {
+                missing.push(format!("{row}: not tested"));
             }
         }
     }
