@@ -10,7 +10,7 @@ use super::{Codec, CompressError, Compression, InflateError, gzip, lz4, snappy, 
 /// Each codec's context is made when it is first needed and then kept, with the memory that its
 /// level takes: some 300 KiB for gzip, 24 KiB for lz4, 4 MiB for zstd at its default level.
 #[derive(Default)]
-pub(crate) struct Compressor {
+pub struct Compressor {
     gzip: Option<gzip::Encoder>,
     snappy: Option<snappy::Encoder>,
     lz4: Option<lz4::Encoder>,
@@ -19,8 +19,7 @@ pub(crate) struct Compressor {
 
 impl Compressor {
     /// A compressor that holds no memory yet.
-    #[cfg(any(test, feature = "sim"))]
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Compressor::default()
     }
 
@@ -30,7 +29,7 @@ impl Compressor {
     /// # Errors
     ///
     /// If the library fails, for want of memory; then `out` is as it was.
-    pub(crate) fn compress(
+    pub fn compress(
         &mut self,
         how: Compression,
         input: &[u8],

@@ -19,5 +19,4 @@ mod zstd;
 pub use codec::{Codec, Compression, LevelError, ParseCompressionError, UnknownCodec};
 pub use error::{CompressError, InflateError};
 
-pub(crate) use contexts::Compressor;
-pub use contexts::Decompressor;
+pub use contexts::{Compressor, Decompressor};

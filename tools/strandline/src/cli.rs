@@ -13,13 +13,18 @@ const EXIT_STATUS: &str = "\
 PATH: a file, a partition's directory, a log directory, a quoted glob, or - for stdin.
 Exit status: 0 done, intact, found, equal; 1 the answer is no; 2 wrong command line; 3 the system
 refused; 4 output incomplete because of damage; 5 refused: in use, or an unsafe place to write to.
-More about a verb, with all options: strandline help VERB
+More about a verb: strandline help VERB. Also: kafka-dump-log, completions, man, schema.
 ";
 
 /// Looks into Kafka's log files, and keeps logs of its own; needs no broker, no JVM, no Kafka.
 #[derive(Debug, Parser)]
 #[command(name = "strandline", version, arg_required_else_help = true, after_help = EXIT_STATUS)]
-#[command(max_term_width = 100, disable_help_flag = true, allow_external_subcommands = true)]
+#[command(
+    max_term_width = 100,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    allow_external_subcommands = true
+)]
 #[command(override_usage = "strandline [OPTIONS] <COMMAND> [PATH]...\n       strandline PATH")]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -29,6 +34,11 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true, action = clap::ArgAction::HelpShort)]
     #[arg(help_heading = "For every verb")]
     help: Option<bool>,
+
+    /// Print the version
+    #[arg(short = 'V', long, action = clap::ArgAction::Version)]
+    #[arg(help_heading = "For every verb")]
+    version: Option<bool>,
 
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -45,7 +55,7 @@ impl Cli {
             unknown_verb(&first).exit();
         }
         let mut words = words;
-        words.insert(at, "dump".into());
+        words.insert(at, "stat".into());
         Cli::parse_from(&words)
     }
 }

@@ -106,11 +106,6 @@ pub(crate) struct Global {
     #[arg(hide_possible_values = true, hide_short_help = true)]
     pub(crate) kind: Option<Kind>,
 
-    /// Do not read records of a batch that is larger
-    #[arg(long, global = true, value_name = "BYTES", default_value = "1GiB", value_parser = size64)]
-    #[arg(hide_default_value = true, hide_short_help = true)]
-    pub(crate) max_batch_bytes: u64,
-
     /// Do not inflate a batch beyond this [default: 4GiB]
     #[arg(long, global = true, value_name = "BYTES", value_parser = size64)]
     #[arg(hide_short_help = true)]
@@ -188,7 +183,6 @@ impl Global {
     }
 
     /// How many threads to work with.
-    #[allow(dead_code, reason = "the verbs that use several come with them")]
     pub(crate) fn threads(&self) -> usize {
         let all = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.map_or_else(all, usize::from)

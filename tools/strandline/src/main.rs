@@ -13,13 +13,10 @@ mod internal;
 mod kafka_mode;
 mod layout;
 mod output;
-#[allow(dead_code, reason = "verbs that come use the rest")]
 mod paths;
 mod permission;
 mod progress;
-#[allow(dead_code, reason = "verbs that come use the rest")]
 mod reading;
-#[allow(dead_code, reason = "verbs that come use the rest")]
 mod select;
 mod time;
 mod verbs;

@@ -2,6 +2,7 @@
 
 mod command {
     mod clean;
+    mod cookbook;
     mod dump;
     mod fuzz;
     mod golden;
@@ -11,6 +12,7 @@ mod command {
     mod pack;
     mod run;
     mod select;
+    mod stat;
     mod store;
     mod txn;
     mod verify;

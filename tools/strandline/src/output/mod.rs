@@ -1,17 +1,21 @@
 //! What is written: standard output in large pieces, and the forms of records.
 
+pub(crate) mod destination;
 pub(crate) mod escape;
 pub(crate) mod format;
 pub(crate) mod grid;
 pub(crate) mod human;
 pub(crate) mod json;
+mod pager;
+pub(crate) mod plot;
 pub(crate) mod record;
 pub(crate) mod style;
 
-use std::io::{IsTerminal, Stdout, Write};
+use std::io::{IsTerminal, Write};
 
 use crate::exit::{Failure, Result};
 use crate::global::Global;
+use pager::Sink;
 use style::Style;
 
 /// Bytes that are gathered for one write.
@@ -20,7 +24,7 @@ const GATHER_BYTES: usize = 256 << 10;
 /// Standard output. Lines are put into [`Out::line`]; [`Out::settle`] after each.
 pub(crate) struct Out {
     gathered: Vec<u8>,
-    stdout: Stdout,
+    sink: Sink,
     /// The terminal's columns, if it is one.
     pub(crate) width: Option<usize>,
     pub(crate) style: Style,
@@ -33,17 +37,22 @@ impl Out {
         let size = if is_terminal { terminal_size::terminal_size_of(&stdout) } else { None };
         Out {
             gathered: Vec::with_capacity(GATHER_BYTES + (64 << 10)),
-            stdout,
+            sink: Sink::Stdout(stdout),
             width: size.map(|(width, _)| usize::from(width.0)),
             style: Style::detect(is_terminal, global.color),
         }
+    }
+
+    /// The same, a page at a time if somebody sits there: for verbs whose output is long.
+    pub(crate) fn paged(global: &Global) -> Out {
+        Out { sink: Sink::paged(global), ..Out::new(global) }
     }
 
     /// Standard output, as if it were no terminal.
     pub(crate) fn plain() -> Out {
         Out {
             gathered: Vec::with_capacity(GATHER_BYTES + (64 << 10)),
-            stdout: std::io::stdout(),
+            sink: Sink::Stdout(std::io::stdout()),
             width: None,
             style: Style::PLAIN,
         }
@@ -79,7 +88,7 @@ impl Out {
             self.gathered.extend_from_slice(bytes);
             return Ok(());
         }
-        let written = self.stdout.lock().write_all(bytes);
+        let written = self.sink.write(bytes);
         written.map_err(|error| Failure::output(&error))
     }
 
@@ -90,8 +99,7 @@ impl Out {
 
     /// Writes all that was gathered.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        let mut stdout = self.stdout.lock();
-        let written = stdout.write_all(&self.gathered).and_then(|()| stdout.flush());
+        let written = self.sink.write(&self.gathered);
         self.gathered.clear();
         written.map_err(|error| Failure::output(&error))
     }

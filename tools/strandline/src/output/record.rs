@@ -155,6 +155,19 @@ impl Writer {
         }))
     }
 
+    /// JSON lines, whatever form is asked for.
+    pub(crate) fn always_json(global: &Global, usual: &[Field]) -> Writer {
+        let fields = if global.fields.is_empty() { usual.to_vec() } else { global.fields.clone() };
+        Writer {
+            form: Form::Json,
+            fields,
+            encoding: global.encoding,
+            redact: global.redact.clone(),
+            int64_as_string: global.int64_as_string,
+            null: String::new(),
+        }
+    }
+
     /// JSON lines as they are without any option.
     #[cfg(test)]
     pub(crate) fn plain_json() -> Writer {

@@ -15,8 +15,6 @@ pub(crate) struct LogDirectory {
     pub(crate) path: PathBuf,
     /// By topic and number.
     pub(crate) partitions: Vec<Partition>,
-    /// Its own files, by name.
-    pub(crate) files: Vec<Input>,
 }
 
 /// The directory of a partition. Nothing in it is read before it is asked for.
@@ -74,12 +72,10 @@ pub(super) fn look(path: &Path) -> Result<Target> {
     }
     let key = |it: &Partition| (it.topic.clone(), it.number, it.state, it.path.clone());
     partitions.sort_by_cached_key(key);
-    let files = inputs(&entries);
     Ok(Target::LogDirectory(LogDirectory {
         name: name_of(path),
         path: path.to_path_buf(),
         partitions,
-        files,
     }))
 }
 

@@ -5,7 +5,7 @@ mod json_path;
 mod pattern;
 mod range;
 
-pub(crate) use filter::{Filter, Kinds, Verdict};
+pub(crate) use filter::{Filter, Kinds, Verdict, size_of};
 pub(crate) use range::Range;
 
 use crate::exit::{Failure, Result};
@@ -149,30 +149,6 @@ impl Select {
     /// Usage, if a codec is none.
     pub(crate) fn filter(&self) -> Result<Filter<'_>> {
         Filter::new(self)
-    }
-
-    /// Whether anything is asked for but the whole.
-    pub(crate) fn is_everything(&self) -> bool {
-        let ranges = self.offset.is_some()
-            || self.from.is_some()
-            || self.until.is_some()
-            || self.offsets.is_some()
-            || self.time.is_some()
-            || self.segment.is_some()
-            || self.position.is_some();
-        let counts = self.limit.is_some() || self.skip > 0 || self.sample.is_some();
-        let filters = self.key.len()
-            + self.value.len()
-            + self.key_prefix.len()
-            + self.value_json.len()
-            + self.header.len()
-            + self.producer_id.len()
-            + self.epoch.len()
-            + self.leader_epoch.len()
-            + self.codec.len()
-            + self.kind.len()
-            + usize::from(self.size.is_some());
-        !ranges && !counts && filters == 0 && self.isolation == Isolation::Uncommitted
     }
 
     /// Counts records off that pass everything else.

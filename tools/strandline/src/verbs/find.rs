@@ -48,7 +48,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     global.only("find", &[Output::Human, Output::Jsonl])?;
     let filter = args.select.filter()?;
-    let out = Out::new(global);
+    let out = Out::paged(global);
     let rows = Rows::new(out.style, out.width, global.times());
     let counter = args.select.counter();
     let mut find =

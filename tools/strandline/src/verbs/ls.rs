@@ -63,7 +63,7 @@ struct Facts {
 /// Lists what the paths mean.
 pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     global.only("ls", &[Output::Human, Output::Jsonl])?;
-    let mut ls = Ls { args, global, out: Out::new(global), exit: Exit::Done };
+    let mut ls = Ls { args, global, out: Out::paged(global), exit: Exit::Done };
     for target in args.paths.targets(global) {
         let done = match target {
             Ok(Target::LogDirectory(directory)) => ls.directory(&directory),

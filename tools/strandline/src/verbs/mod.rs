@@ -24,14 +24,19 @@
 pub(crate) mod adopt;
 pub(crate) mod append;
 pub(crate) mod clean;
+pub(crate) mod diff;
 pub(crate) mod dump;
 pub(crate) mod errors;
 pub(crate) mod explain;
+pub(crate) mod export;
 pub(crate) mod fetch;
 pub(crate) mod find;
 pub(crate) mod kafka_dump_log;
 pub(crate) mod ls;
 pub(crate) mod offsets;
+pub(crate) mod report;
+pub(crate) mod shell;
+pub(crate) mod stat;
 pub(crate) mod tail;
 pub(crate) mod topic;
 pub(crate) mod tour;
@@ -53,11 +58,14 @@ pub(crate) enum Verb {
     Ls(ls::Args),
     /// Batches, records or entries of any of Kafka's log files
     Dump(dump::Args),
+    /// Counts, sizes, codecs, producers, times, gaps, plots
+    Stat(stat::Args),
     /// Where records are that match: by offset, time, key, value, header
     Find(find::Args),
     /// The last records; with -f those that come, too
     Tail(tail::Args),
     /// The records that come: `tail -f -n 0`
+    #[command(hide = true)]
     Follow(tail::Args),
     /// Open, hanging and aborted transactions, and what they hide from readers
     Txn(txn::Args),
@@ -69,6 +77,21 @@ pub(crate) enum Verb {
     Explain(explain::Args),
     /// What the findings of `verify` mean: cause, risk, cure
     Errors(errors::Args),
+    /// Where two segments or partitions differ first
+    Diff(diff::Args),
+    /// Records elsewhere: JSON lines, CSV, raw values, whole segments
+    Export(export::Args),
+    /// One HTML page to look at and to send: times, sizes, codecs, findings
+    Report(report::Args),
+    /// Completions for a shell
+    #[command(hide = true)]
+    Completions(shell::Completions),
+    /// Manual pages
+    #[command(hide = true)]
+    Man(shell::Man),
+    /// The JSON Schema of what `--json` writes
+    #[command(hide = true)]
+    Schema(shell::Schema),
     /// The main job on a sample, explained: make, append, close, open, fetch, look
     Tour(tour::Args),
     /// Make, list, describe and delete topics
@@ -84,7 +107,7 @@ pub(crate) enum Verb {
     /// Make a store of a log directory that Kafka wrote and no broker runs on
     Adopt(adopt::Args),
     /// What Kafka's kafka-dump-log.sh prints, byte for byte
-    #[command(after_long_help = kafka_dump_log::HELP, disable_help_flag = true)]
+    #[command(after_long_help = kafka_dump_log::HELP, disable_help_flag = true, hide = true)]
     KafkaDumpLog(kafka_dump_log::Args),
     /// A path in the verb's place.
     #[command(external_subcommand)]
@@ -97,6 +120,13 @@ impl Verb {
         match self {
             Verb::Ls(args) => ls::run(args, global),
             Verb::Dump(args) => dump::run(args, global),
+            Verb::Report(args) => report::run(args, global),
+            Verb::Completions(args) => shell::completions(args, global),
+            Verb::Man(args) => shell::man(args, global),
+            Verb::Schema(args) => shell::schema(args, global),
+            Verb::Stat(args) => stat::run(args, global),
+            Verb::Diff(args) => diff::run(args, global),
+            Verb::Export(args) => export::run(args, global),
             Verb::Find(args) => find::run(args, global),
             Verb::Tail(args) => tail::run(args, global),
             Verb::Follow(args) => tail::follow(args, global),

@@ -60,7 +60,7 @@ fn from_two_hundred_partitions_on_there_is_a_row_for_each_topic() {
 
 #[test]
 fn a_word_that_is_no_verb_is_a_path_or_is_asked_about() {
-    let (with, without) = (run(&["dump", "crc-0"]), run(&["crc-0"]));
+    let (with, without) = (run(&["stat", "crc-0"]), run(&["crc-0"]));
     assert_eq!(with.code, without.code);
     let ran = run(&["dmup", "crc-0"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));

@@ -64,6 +64,11 @@ impl Finding {
         Finding { code, text, ..Finding::new("", severity, position, "cannot be read") }
     }
 
+    /// Where in the file it is.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
     /// With the checksums that differ.
     pub(crate) fn with_crc(self, stored: u32, computed: u32) -> Finding {
         Finding { crc: Some((stored, computed)), ..self }

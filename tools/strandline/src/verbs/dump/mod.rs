@@ -104,7 +104,7 @@ impl<'a> Dump<'a> {
         writer: Option<&'a Writer>,
         filter: &'a Filter<'a>,
     ) -> Self {
-        let mut out = Out::new(global);
+        let mut out = Out::paged(global);
         out.width = out.width.filter(|_| !args.full);
         let shape = match writer {
             Some(writer) => {

@@ -1,7 +1,7 @@
 //! Records of batches, in the form that is asked for. What does this for one batch is held by each
 //! thread for itself.
 
-use strandline::compression::Decompressor;
+use strandline::compression::{Codec, Decompressor};
 use strandline::record::{BatchHeader, ControlRecord, FetchedRecord, RecordBatch, RecordError};
 
 use crate::exit::Result;
@@ -96,6 +96,15 @@ impl Inflater {
             }
         }
         Ok(read)
+    }
+
+    /// What the batch that was read last takes once it is inflated, its header included.
+    pub(crate) fn inflated_bytes(&self, batch: &RecordBatch<'_>) -> usize {
+        let header = batch.bytes().len() - batch.payload().len();
+        match batch.codec() {
+            Ok(Codec::None) | Err(_) => batch.bytes().len(),
+            Ok(_) => header + self.inflated.len(),
+        }
     }
 
     /// The marker that a control batch holds.

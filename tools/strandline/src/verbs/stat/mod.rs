@@ -1,0 +1,119 @@
+//! `strandline stat`: counts, sizes, codecs, producers, times, gaps, top lists, plots.
+
+mod compaction;
+pub(crate) mod gather;
+mod recompress;
+mod show;
+pub(crate) mod svg;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use crate::exit::{Exit, Failure, Result, complain};
+use crate::global::{Global, Output};
+use crate::output::Out;
+use crate::paths::{OneLog, PathArgs};
+use crate::reading::place;
+use crate::select::{Filter, Select};
+use crate::time;
+use gather::{How, Stats};
+
+/// One screen about each log. Reads only the headers of batches, unless records are asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    paths: PathArgs,
+
+    /// Read the records too: what they inflate to, sizes of keys and values, tombstones
+    #[arg(short, long)]
+    records: bool,
+
+    /// The N largest records, and the keys and producers with the most bytes
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "10")]
+    top: Option<usize>,
+
+    /// A line for each stretch of time
+    #[arg(long)]
+    timeline: bool,
+
+    /// What other codecs would make of it: gzip,snappy,lz4,zstd, with levels behind a colon
+    #[arg(long, value_name = "CODECS", num_args = 0..=1, value_delimiter = ',')]
+    #[arg(default_missing_values = ["gzip", "snappy", "lz4", "zstd"], require_equals = true)]
+    recompress: Vec<strandline::compression::Compression>,
+
+    /// What compaction would reclaim
+    #[arg(long)]
+    compaction: bool,
+
+    /// Write the pictures as SVG into this file, which must not be there
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+
+    #[command(flatten)]
+    select: Select,
+}
+
+/// Counts each log, one after the other.
+pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
+    global.only("stat", &[Output::Human, Output::Jsonl])?;
+    let filter = args.select.filter()?;
+    let mut out = Out::paged(global);
+    let (logs, mut exit) = args.paths.logs(global)?;
+    for (number, log) in logs.iter().enumerate() {
+        if number > 0 && !global.is_json() {
+            out.text("")?;
+        }
+        match one(args, global, &filter, log, &mut out) {
+            Ok(done) => exit = exit.and(done),
+            Err(failure) if failure.of_output => return Err(failure),
+            Err(failure) => {
+                out.flush()?;
+                complain("error", &failure.message);
+                exit = exit.and(failure.exit);
+            }
+        }
+    }
+    out.flush()?;
+    Ok(exit)
+}
+
+fn one(
+    args: &Args,
+    global: &Global,
+    filter: &Filter<'_>,
+    log: &OneLog,
+    out: &mut Out,
+) -> Result<Exit> {
+    let range = args.select.range(|| place::log_end(log))?;
+    let with_records = args.records || args.top.is_some();
+    let how = How {
+        range,
+        filter,
+        segment: args.select.segment,
+        with_records,
+        top: args.top.unwrap_or(0),
+        now_ms: time::now_ms(),
+        max_inflated: global.max_inflated(),
+    };
+    let stats = Stats::of(log, &how)?;
+    show::stats(log, &stats, args.top.unwrap_or(0), args.timeline, (global, out))?;
+    if !args.recompress.is_empty() {
+        recompress::show(log, &how, &args.recompress, (global, out))?;
+    }
+    if args.compaction {
+        compaction::show(log, &how, (global, out))?;
+    }
+    if let Some(path) = &args.svg {
+        let failed = |error| Failure::io("write", path, &error);
+        let mut file = std::fs::File::create_new(path).map_err(failed)?;
+        let times = global.times();
+        file.write_all(svg::standalone(&log.name, &stats, &times).as_bytes()).map_err(failed)?;
+    }
+    out.flush()?;
+    for (name, finding) in &stats.findings {
+        if finding.severity == crate::verbs::dump::finding::Severity::Error || !global.quiet {
+            complain(finding.severity.name(), format_args!("{name}: {}", finding.text));
+        }
+    }
+    Ok(if stats.is_incomplete() { Exit::Incomplete } else { Exit::Done })
+}
