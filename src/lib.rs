@@ -70,7 +70,8 @@ pub use segment::{
     TimeIndexEntry, base_offset_of,
 };
 pub use store::{
-    CleanerOptions, DurableMark, FaultKind, FileEntry, FileFault, FileKind, MetaProperties,
-    MetaPropertiesError, Positions, ProducerState, SealedSegment, SmallFile, Store, StoreOptions,
-    Topic, TopicOptions, Verification, VerifiedPiece, VerifyOptions, rebuild, verify,
+    CleanerOptions, DurableMark, FaultKind, FileEntry, FileFault, FileKind, HandOver,
+    HandOverOptions, KafkaRelease, MetaProperties, MetaPropertiesError, Positions, ProducerState,
+    SealedSegment, SmallFile, Store, StoreOptions, Topic, TopicOptions, Verification,
+    VerifiedPiece, VerifyOptions, rebuild, verify,
 };

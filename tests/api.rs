@@ -11,6 +11,8 @@ mod close;
 mod damage;
 #[path = "api/following.rs"]
 mod following;
+#[path = "api/hand_over.rs"]
+mod hand_over;
 #[path = "api/housekeeping.rs"]
 mod housekeeping;
 #[path = "api/leftovers.rs"]

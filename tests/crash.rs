@@ -35,6 +35,21 @@ fn power_cuts_in_longer_sequences_keep_what_was_promised() {
     }
 }
 
+#[test]
+fn power_cuts_while_kafka_s_directory_is_adopted_and_ours_handed_over_leave_it_before_or_after() {
+    use disk::ops::Op::{Adopt, AppendSynced, AppendWritten, Die, HandOver, Reopen};
+    let sequences = [
+        vec![AppendSynced, Adopt, AppendWritten, Reopen],
+        vec![AppendWritten, Adopt, Die, AppendSynced, Adopt, AppendSynced],
+        vec![AppendSynced, HandOver, AppendWritten, HandOver, HandOver],
+        vec![AppendWritten, Die, HandOver, Reopen, AppendSynced],
+    ];
+    for order in [Order::Strict, Order::Journal] {
+        let plan = Plan { order, every_step: true, ..LAST };
+        try_all(&format!("crash.{order:?}.kafka"), &sequences, plan);
+    }
+}
+
 /// `STRANDLINE_SIM_ROUNDS` says how many rounds of about 1.5 million images; without it none.
 #[test]
 #[ignore = "as long as one likes: just sim-long"]

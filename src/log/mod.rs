@@ -41,6 +41,7 @@ mod sight;
 pub(crate) mod snapshot;
 #[cfg(feature = "sim")]
 pub(crate) mod testing;
+mod survey;
 mod topic_id;
 mod truncate;
 mod unsynced;
@@ -71,6 +72,7 @@ pub(crate) use origin::Origin;
 pub(crate) use producers::ProducerEntry;
 pub(crate) use settings::Settings;
 pub use snapshot::SnapshotError;
+pub(crate) use survey::Survey;
 pub use topic_id::{TopicId, TopicIdError};
 pub use verify::RebuiltFile;
 pub use view::Grown;

@@ -9,6 +9,7 @@ use super::fetch::FetchOptions;
 use super::group::{Failure, Group};
 use super::ledger::{Ledger, Mark};
 use super::plan::Plan;
+use super::producers::Producers;
 use super::replay::Replayed;
 use super::settings::Settings;
 use super::sight::{Sight, plan_beside_writer};
@@ -157,6 +158,16 @@ impl Opened {
             Phase::Planned(plan) => (true, plan.clean),
             Phase::Elsewhere => (true, true),
             Phase::Live(_) | Phase::Closed => (false, false),
+        }
+    }
+
+    /// Looks at the producers as they are now; none once the log is closed.
+    pub(super) fn with_producers<T>(&self, look: impl FnOnce(&Producers) -> T) -> Option<T> {
+        let phase = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*phase {
+            Phase::Planned(plan) => plan.producers.as_ref().map(look),
+            Phase::Live(writer) => Some(look(&writer.producers)),
+            Phase::Closed | Phase::Elsewhere => None,
         }
     }
 

@@ -28,6 +28,7 @@ pub struct Batch {
     compression: Option<Compression>,
     producer: Option<(ProducerId, ProducerEpoch, Sequence)>,
     transactional: bool,
+    control: bool,
     /// Which records wait for the log's clock, if some do and some do not.
     waiting: Vec<bool>,
     fault: Option<BatchFault>,
@@ -111,6 +112,7 @@ impl Batch {
             compression: None,
             producer: None,
             transactional: false,
+            control: false,
             waiting: Vec::new(),
             fault: None,
         }
@@ -144,6 +146,12 @@ impl Batch {
     #[must_use]
     pub fn transactional(mut self, yes: bool) -> Self {
         self.transactional = yes;
+        self
+    }
+
+    /// Marks it as a control batch: its records are not the user's.
+    pub(crate) fn control(mut self, yes: bool) -> Self {
+        self.control = yes;
         self
     }
 
@@ -301,7 +309,8 @@ impl Batch {
             attributes: Attributes::default()
                 .with_codec(compression.codec())
                 .with_timestamp_type(wanted.timestamp_type)
-                .with_transactional(self.transactional),
+                .with_transactional(self.transactional)
+                .with_control(self.control),
             last_offset_delta: facts.count - 1,
             base_timestamp: facts.base_timestamp,
             max_timestamp: match wanted.timestamp_type {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::found::{Found, OwnerFile, TopicsFile};
+use super::kraft::Image;
 use super::names;
 use super::topics::{self, TopicEntry, TopicState};
 use crate::fs::Dir;
@@ -17,6 +18,8 @@ pub(super) struct Catalog {
     planned: bool,
     /// A `strandline.topics` that could not be read and is to be kept aside.
     pub(super) damaged: Option<Vec<u8>>,
+    /// Whether `strandline.topics` says something else than Kafka's metadata, which counts.
+    pub(super) differs: bool,
 }
 
 /// A topic.
@@ -25,6 +28,8 @@ pub(super) struct Known {
     /// Its lines in `strandline.topics`; none if it is known from its directories alone.
     pub(super) entry: Option<TopicEntry>,
     pub(super) config: LogConfig,
+    /// Its id as Kafka's metadata has it, where `strandline.topics` has none.
+    kafka_id: Option<TopicId>,
     /// Partitions that had a directory when the store was opened.
     pub(super) directories: BTreeSet<u32>,
 }
@@ -32,7 +37,7 @@ pub(super) struct Known {
 impl Known {
     /// A topic that is being made.
     pub(super) fn new(entry: TopicEntry, config: LogConfig) -> Known {
-        Known { entry: Some(entry), config, directories: BTreeSet::new() }
+        Known { entry: Some(entry), config, kafka_id: None, directories: BTreeSet::new() }
     }
 
     /// The same with other lines in the file.
@@ -41,7 +46,7 @@ impl Known {
     }
 
     pub(super) fn id(&self) -> Option<TopicId> {
-        self.entry.as_ref().map(|entry| entry.id)
+        self.entry.as_ref().map(|entry| entry.id).or(self.kafka_id)
     }
 
     pub(super) fn state(&self) -> TopicState {
@@ -64,6 +69,53 @@ impl Known {
     }
 }
 
+/// What Kafka's metadata sets of a topic.
+fn settings(image: Option<&Image>, topic: &str) -> Vec<(String, String)> {
+    let settings = image.into_iter().flat_map(|image| image.config(topic));
+    settings.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The entries of `strandline.topics` as they are once Kafka's metadata, if there is any, has said
+/// what it knows: Kafka changes settings, deletes topics and makes them anew.
+fn merged(
+    entries: Vec<TopicEntry>,
+    found: &Found,
+    is_ours: bool,
+    differs: &mut bool,
+) -> Vec<TopicEntry> {
+    let Some(image) = found.metadata.image() else { return entries };
+    let mut merged = Vec::new();
+    for mut entry in entries {
+        let there = found.partitions.get(&entry.name);
+        let is_whole = there.is_some_and(|there| there.iter().copied().eq(0..entry.partitions));
+        match image.topic(&entry.name) {
+            _ if entry.state != TopicState::Live => {}
+            Some((id, _)) if id == entry.id && is_whole => {
+                let config = settings(Some(image), &entry.name);
+                *differs |= !same_settings(&config, &entry.config);
+                entry.config = config;
+            }
+            // Others of its partitions are here than were, or it is another topic.
+            Some((id, _)) if !is_ours || id == entry.id => {
+                *differs = true;
+                continue;
+            }
+            None if !is_ours && there.is_none() => {
+                *differs = true;
+                continue;
+            }
+            _ => {}
+        }
+        merged.push(entry);
+    }
+    merged
+}
+
+fn same_settings(a: &[(String, String)], b: &[(String, String)]) -> bool {
+    let sorted = |of: &[(String, String)]| of.iter().cloned().collect::<BTreeSet<_>>();
+    sorted(a) == sorted(b)
+}
+
 impl Catalog {
     /// What was found; `root` and `warnings` for what is strange about it.
     pub(super) fn of(found: &mut Found, root: &Dir, read_only: bool) -> Catalog {
@@ -76,7 +128,7 @@ impl Catalog {
             TopicsFile::Missing => {}
             TopicsFile::Damaged(bytes) => catalog.damaged = Some(bytes),
             TopicsFile::Read(entries) => {
-                for entry in entries {
+                for entry in merged(entries, found, is_ours, &mut catalog.differs) {
                     let directories = left.remove(&entry.name).unwrap_or_default();
                     catalog.add(entry, directories, root, &mut found.warnings);
                 }
@@ -84,6 +136,7 @@ impl Catalog {
         }
         let owned = is_ours || !matches!(found.owner, OwnerFile::Missing);
         let lost = catalog.damaged.is_none() && (has_file || owned);
+        let lost = lost && found.metadata.image().is_none();
         if let Some(first) = left.keys().next().filter(|_| lost) {
             let (path, others) = (root.path().display(), left.len() - 1);
             let warning = format!(
@@ -93,10 +146,49 @@ impl Catalog {
             found.warnings.push(warning);
         }
         for (name, directories) in left {
-            let known = Known { entry: None, config: LogConfig::new(), directories };
-            catalog.topics.insert(name, known);
+            catalog.add_without_entry(name, directories, found, root);
         }
         catalog
+    }
+
+    /// A topic that `strandline.topics` does not have: Kafka's metadata may.
+    fn add_without_entry(
+        &mut self,
+        name: String,
+        directories: BTreeSet<u32>,
+        found: &mut Found,
+        root: &Dir,
+    ) {
+        let image = found.metadata.image();
+        let Some((id, topic)) = image.and_then(|image| image.topic(&name)) else {
+            if image.is_some() {
+                let path = root.path().display();
+                found.warnings.push(format!(
+                    "{path}: topic {name} is not in Kafka's metadata: a broker would set it aside"
+                ));
+            }
+            let config = LogConfig::new();
+            let known = Known { entry: None, config, kafka_id: None, directories };
+            self.topics.insert(name, known);
+            return;
+        };
+        let is_whole = topic.partitions.keys().eq(&directories);
+        let entry = TopicEntry {
+            name: name.clone(),
+            id,
+            partitions: directories.len() as u32,
+            state: TopicState::Live,
+            config: settings(image, &name),
+        };
+        self.add(entry, directories, root, &mut found.warnings);
+        let Some(known) = self.topics.get_mut(&name) else { return };
+        if is_whole {
+            // So that it can be told without the metadata, from the first write on.
+            self.differs = true;
+        } else {
+            known.entry = None;
+            known.kafka_id = Some(id);
+        }
     }
 
     fn add(
@@ -124,7 +216,8 @@ impl Catalog {
             warn(format!("the directory {dir} is missing"));
         }
         let name = entry.name.clone();
-        self.topics.insert(name, Known { entry: Some(entry), config, directories });
+        let known = Known { entry: Some(entry), config, kafka_id: None, directories };
+        self.topics.insert(name, known);
     }
 
     /// A topic that a caller may see.

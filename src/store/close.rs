@@ -20,19 +20,25 @@ struct Outcome {
 impl Core {
     /// Closes the store; a second time there is nothing to do. The housekeeper has ended.
     pub(super) fn close(&self) -> Result<()> {
+        self.close_and(|| Ok(())).unwrap_or(Ok(()))
+    }
+
+    /// Closes the store, does `last` if every log could be closed, and lets go of the lock; none if
+    /// the store was closed already.
+    pub(super) fn close_and<T>(&self, last: impl FnOnce() -> Result<T>) -> Option<Result<T>> {
         // What is under way ends first, and nothing begins any more.
         let _schedule = locked(&self.schedule);
         let _changing = locked(&self.changing);
         let open = {
             let mut logs = locked(&self.logs);
             if std::mem::replace(&mut logs.closed, true) {
-                return Ok(());
+                return None;
             }
             std::mem::take(&mut logs.open)
         };
-        let closed = self.close_logs(&open);
+        let done = self.close_logs(&open).and_then(|()| last());
         self.directory.unlock();
-        closed
+        Some(done)
     }
 
     fn close_logs(&self, open: &BTreeMap<(String, u32), Log>) -> Result<()> {

@@ -9,6 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::catalog::{Catalog, Known};
 use super::checkpoints::{Checkpoints, File};
 use super::found::{Found, MOST_BYTES, Marker, OwnerFile};
+use super::hand_over::is_handed_over;
+use super::kraft::Metadata;
 use super::meta_properties::MetaProperties;
 use super::names::{self, DirName};
 use super::owner::{BootId, Owner};
@@ -16,7 +18,7 @@ use super::topics::{self, TopicEntry, TopicState};
 use super::{CLEAN_SHUTDOWN, LOCK, META_PROPERTIES, OWNER, TOPICS, clean_shutdown, random};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::fs::{Dir, Kind, Lock};
+use crate::fs::{Access, Dir, Kind, Lock};
 use crate::log::{KafkaSays, MANIFEST, WATERMARK, fill_directory, partition_metadata};
 use crate::planted::{self, Bug};
 use crate::record::{Offset, Timestamp};
@@ -33,12 +35,15 @@ const MOST_WARNINGS: usize = 100;
 pub(super) struct Directory {
     pub(super) root: Dir,
     pub(super) read_only: bool,
+    /// Whether `meta.properties` was there when the store was opened.
+    has_meta_properties: bool,
     clock: Clock,
     lock: Mutex<Option<Lock>>,
     owner: Mutex<Owned>,
     catalog: Mutex<Catalog>,
     checkpoints: Mutex<Checkpoints>,
     doomed: Mutex<Vec<Doomed>>,
+    metadata: Mutex<Metadata>,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -69,12 +74,14 @@ impl Directory {
         Directory {
             root,
             read_only: lock.is_none(),
+            has_meta_properties: found.has_meta_properties,
             clock,
             lock: Mutex::new(lock),
             owner: Mutex::new(Owned { owner, is_owed: true }),
             catalog: Mutex::new(catalog),
             checkpoints: Mutex::new(found.checkpoints),
             doomed: Mutex::new(doomed.collect()),
+            metadata: Mutex::new(found.metadata),
             warnings: Mutex::new(found.warnings),
         }
     }
@@ -82,8 +89,11 @@ impl Directory {
     /// Shows what a read-only store finds now.
     pub(super) fn refresh(&self) -> Result<()> {
         let mut found = Found::read(&self.root)?;
+        let mut metadata = locked(&self.metadata);
+        found.look_at_metadata(&self.root, std::mem::take(&mut *metadata), false)?;
         let catalog = Catalog::of(&mut found, &self.root, true);
         *self.catalog() = catalog;
+        *metadata = found.metadata;
         *self.checkpoints() = found.checkpoints;
         *locked(&self.warnings) = found.warnings;
         Ok(())
@@ -206,6 +216,12 @@ impl Directory {
     pub(super) fn apply(&self) -> Result<i32> {
         self.check_lock()?;
         self.write_owner()?;
+        self.withdraw_hand_over()?;
+        if self.catalog().differs {
+            // What Kafka has decided meanwhile; before the line says that nobody else was here.
+            self.persist()?;
+            self.catalog().differs = false;
+        }
         let opening = {
             let mut checkpoints = self.checkpoints();
             let opening =
@@ -217,6 +233,17 @@ impl Directory {
         self.finish_topics(opening)?;
         self.catalog().applied();
         Ok(opening)
+    }
+
+    /// A hand-over that Kafka did not take is stale from the first write on: without its
+    /// `meta.properties` no broker starts.
+    fn withdraw_hand_over(&self) -> Result<()> {
+        if !self.has_meta_properties || !is_handed_over(&self.root)? {
+            return Ok(());
+        }
+        let removed = self.root.remove(META_PROPERTIES);
+        removed.map_err(|error| self.io("remove", META_PROPERTIES, error))?;
+        self.sync()
     }
 
     fn remove_marker(&self) -> Result<()> {
@@ -399,9 +426,18 @@ fn is_kafkas(dir: &Dir) -> std::io::Result<bool> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         listed => listed?,
     };
-    let has = |wanted: &dyn Fn(&str) -> bool| entries.iter().any(|entry| wanted(&entry.name));
-    Ok(has(&|name| name.strip_suffix(".log").is_some())
-        && !has(&|name| name == WATERMARK || name == MANIFEST))
+    if entries.iter().any(|entry| entry.name == WATERMARK || entry.name == MANIFEST) {
+        return Ok(false);
+    }
+    // One that was still being made here has an empty log, and perhaps not yet the rest.
+    for entry in entries.iter().filter(|entry| entry.kind == Kind::File) {
+        if entry.name.strip_suffix(".log").is_some()
+            && dir.open(&entry.name, Access::Read)?.len()? > 0
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Removes a directory with all that is in it; that it is gone already is fine.

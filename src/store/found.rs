@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use super::checkpoints::{Checkpoints, FILES};
 use super::clean_shutdown;
+use super::kraft::{METADATA_LOG, Metadata};
 use super::names::{self, DirName};
 use super::owner::Owner;
 use super::topics::{self, TopicEntry};
@@ -25,6 +26,13 @@ pub(super) struct Found {
     pub(super) partitions: BTreeMap<String, BTreeSet<u32>>,
     /// Directories that wait to be removed.
     pub(super) deleted: Vec<String>,
+    /// Directories that Kafka set aside, and what they were called before.
+    pub(super) strays: Vec<(String, String)>,
+    pub(super) has_meta_properties: bool,
+    /// Whether there is a metadata log of Kafka's.
+    has_metadata_log: bool,
+    /// What it says, once it was looked at.
+    pub(super) metadata: Metadata,
     pub(super) topics: TopicsFile,
     pub(super) owner: OwnerFile,
     pub(super) checkpoints: Checkpoints,
@@ -86,6 +94,10 @@ impl Found {
         let mut found = Found {
             partitions: BTreeMap::new(),
             deleted: Vec::new(),
+            strays: Vec::new(),
+            has_meta_properties: false,
+            has_metadata_log: false,
+            metadata: Metadata::default(),
             topics,
             owner,
             checkpoints,
@@ -116,13 +128,27 @@ impl Found {
                     self.deleted.push(entry.name);
                     self.has_kafka_files = true;
                 }
-                (Kind::Dir, DirName::Kafka) => self.has_kafka_files = true,
+                (Kind::Dir, DirName::Stray(before)) => {
+                    self.strays.push((before.to_owned(), entry.name.clone()));
+                    self.has_kafka_files = true;
+                }
+                (Kind::Dir, DirName::Kafka) => {
+                    self.has_kafka_files = true;
+                    self.has_metadata_log |= entry.name == METADATA_LOG;
+                }
                 (Kind::Dir, DirName::Foreign) | (Kind::Other, DirName::Partition(..)) => {
                     foreign.push(entry.name);
                 }
-                (Kind::File, _) => self.has_kafka_files |= entry.name == META_PROPERTIES,
+                (Kind::File, _) => self.has_meta_properties |= entry.name == META_PROPERTIES,
                 (Kind::Other, _) => {}
             }
+        }
+        if let Some((_, first)) = self.strays.first() {
+            let (path, count) = (root.path().display(), self.strays.len());
+            self.warnings.push(format!(
+                "{path}: Kafka set aside {first} ({count} such directories in all), for it was started \
+                 without knowing them; adopting the directory can put them back"
+            ));
         }
         if let Some(first) = foreign.first() {
             let path = root.path().display();
@@ -139,12 +165,62 @@ impl Found {
         Ok(())
     }
 
+    /// Looks at Kafka's metadata log, where it has grown since `before` was read. What cannot be read
+    /// is an error where the settings are needed to write, and else a warning.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Metadata::look`], if `to_write`.
+    pub(super) fn look_at_metadata(
+        &mut self,
+        root: &Dir,
+        before: Metadata,
+        to_write: bool,
+    ) -> Result<()> {
+        if !self.has_metadata_log {
+            return Ok(());
+        }
+        self.metadata = before;
+        match self.metadata.look(root) {
+            Err(error) if !to_write => {
+                self.warnings.push(format!("{error}; topics have default settings"));
+                Ok(())
+            }
+            looked => looked,
+        }
+    }
+
+    /// That no partition here has replicas elsewhere, which would cut off what is appended to this
+    /// one alone.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid`.
+    pub(super) fn refuse_replicas(&self) -> Result<()> {
+        let Some(image) = self.metadata.image() else { return Ok(()) };
+        for (name, numbers) in &self.partitions {
+            let Some((_, topic)) = image.topic(name) else { continue };
+            let replicated = numbers.iter().find_map(|number| {
+                let replicas = topic.partitions.get(number)?;
+                (replicas.len() > 1).then_some((number, replicas))
+            });
+            if let Some((number, replicas)) = replicated {
+                return Err(Error::Invalid(format!(
+                    "partition {name}-{number} has replicas on brokers {replicas:?}: what is appended \
+                     to one of them alone is cut off when they meet again; open it read-only, or \
+                     reassign it to one broker first"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether Kafka wrote the directory and strandline never did.
     pub(super) fn is_only_kafkas(&self) -> bool {
         let is_ours = self.checkpoints.opening.is_some()
             || !matches!(self.owner, OwnerFile::Missing)
             || !matches!(self.topics, TopicsFile::Missing);
-        self.has_kafka_files && !is_ours
+        (self.has_kafka_files || self.has_meta_properties) && !is_ours
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::directory::locked;
+use super::hand_over::{HandOver, HandOverOptions};
 use super::meta_properties::MetaProperties;
 use super::options::StoreOptions;
 use super::shared::Core;
@@ -279,6 +280,38 @@ impl Store {
     /// next due.
     pub fn run_housekeeping(&self, now: Timestamp) -> Result<()> {
         self.core().run_due(now)
+    }
+
+    /// Whether the store can be handed over to Kafka, and what that would come to. Every record is
+    /// read and checked; nothing is changed. A read-only store can be asked as well.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::hand_over`].
+    pub fn check_hand_over(&self, options: &HandOverOptions) -> Result<HandOver> {
+        self.core().look_again()?;
+        self.core().check_hand_over(options)
+    }
+
+    /// Closes the store and hands its directory over to Kafka: a broker that is started on it, with
+    /// [`HandOver::server_properties`], serves the same topics with the same ids, records, offsets,
+    /// leader epochs and settings, and can be joined by others. Until Kafka has started, the
+    /// directory can be opened here as before; the first write takes the hand-over back.
+    ///
+    /// Every record is read and checked before anything is written. A crash leaves a store that is
+    /// not handed over, or one that is: `meta.properties`, without which no broker starts, is
+    /// written last.
+    ///
+    /// # Errors
+    ///
+    /// `Exists` if Kafka has used the directory and its metadata log is there: then Kafka can be
+    /// started on it as it is, or that log is moved away first. `InvalidTxnState` for a transaction
+    /// that is open and that nobody could end; `Corrupt`, `GapNotAccepted` for records that are
+    /// damaged or missing; `Invalid` if a partition is missing, or `options` contradict
+    /// `meta.properties`; `ReadOnly`, `Closed`, `Io`. The store is closed if any log was.
+    pub fn hand_over(&self, options: &HandOverOptions) -> Result<HandOver> {
+        self.0.dismiss();
+        self.core().hand_over(options)
     }
 
     /// Closes the store and all its logs: everything that was appended survives a loss of power, and

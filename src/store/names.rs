@@ -23,7 +23,11 @@ const DELETE_SUFFIX_BYTES: usize = 1 + 32 + 7;
 const _: () = assert!(MOST_TOPIC_BYTES + "-99999".len() <= MOST_NAME_BYTES);
 const _: () = assert!(MOST_PARTITIONS <= 100_000);
 const METADATA_TOPIC: &str = "__cluster_metadata";
-const SUFFIXES: [&str; 3] = ["-delete", "-future", "-stray"];
+/// The topic and the partition of KRaft's own log.
+pub(super) const METADATA_PARTITION: (&str, u32) = (METADATA_TOPIC, 0);
+const DELETE: &str = "-delete";
+const STRAY: &str = "-stray";
+const SUFFIXES: [&str; 3] = [DELETE, "-future", STRAY];
 /// Kafka's own directory for a cache, which holds no partition.
 const REMOTE_CACHE: &str = "remote-log-index-cache";
 
@@ -87,7 +91,9 @@ pub(super) enum DirName<'a> {
     Partition(&'a str, u32),
     /// Waits to be removed.
     Deleted,
-    /// Kafka's own: future, stray, metadata, cache.
+    /// Set aside by Kafka, which did not know the partition: its directory's name before.
+    Stray(&'a str),
+    /// Kafka's own: future, metadata, cache.
     Kafka,
     /// No name that Kafka or strandline gives.
     Foreign,
@@ -104,10 +110,11 @@ pub(super) fn parse(name: &str) -> DirName<'_> {
             let is_id = id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
             is_id && partition_in(partition).is_some()
         });
-        return match marked {
-            Some(_) if suffix == SUFFIXES[0] => DirName::Deleted,
-            Some(_) => DirName::Kafka,
-            None => DirName::Foreign,
+        return match (marked, suffix) {
+            (Some(_), DELETE) => DirName::Deleted,
+            (Some((partition, _)), STRAY) => DirName::Stray(partition),
+            (Some(_), _) => DirName::Kafka,
+            (None, _) => DirName::Foreign,
         };
     }
     match partition_in(name) {
@@ -189,7 +196,7 @@ mod tests {
             ("a-2147483647", DirName::Partition("a", 2_147_483_647)),
             (delete.as_str(), DirName::Deleted),
             (future.as_str(), DirName::Kafka),
-            (stray.as_str(), DirName::Kafka),
+            (stray.as_str(), DirName::Stray("a-0")),
             ("__cluster_metadata-0", DirName::Kafka),
             ("remote-log-index-cache", DirName::Kafka),
             (short.as_str(), DirName::Foreign),

@@ -9,8 +9,9 @@ use super::cleaner::CleanerOptions;
 use super::directory::{Directory, booted_since};
 use super::found::{Found, OwnerFile};
 use super::handle::Store;
+use super::kraft::Metadata;
 use super::shared::Core;
-use super::{LOCK, housekeeping};
+use super::{LOCK, housekeeping, strays};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Handles, Lock};
@@ -35,6 +36,7 @@ pub struct StoreOptions {
     create: bool,
     read_only: bool,
     adopt: bool,
+    put_back_strays: bool,
     clock: Clock,
     housekeeping: bool,
     max_open_files: usize,
@@ -51,6 +53,7 @@ impl Default for StoreOptions {
             create: true,
             read_only: false,
             adopt: false,
+            put_back_strays: false,
             clock: Clock::wall(),
             housekeeping: true,
             max_open_files: 512,
@@ -100,6 +103,17 @@ impl StoreOptions {
     #[must_use]
     pub fn adopt(mut self, adopt: bool) -> Self {
         self.adopt = adopt;
+        self
+    }
+
+    /// Gives directories their names back that Kafka set aside (`…-stray`), because it was started
+    /// on the directory without knowing its topics ([`Store::hand_over`] tells it). Opening fails
+    /// with [`Error::Exists`] if one of the names is taken; then nothing is renamed.
+    ///
+    /// Default: no; a warning tells of them.
+    #[must_use]
+    pub fn put_back_strays(mut self, yes: bool) -> Self {
+        self.put_back_strays = yes;
         self
     }
 
@@ -205,9 +219,13 @@ impl StoreOptions {
             self.refuse_kafkas(&root, &Found::read(&root)?)?;
             Some(take_lock(&root)?)
         };
-        let found = Found::read(&root)?;
+        let mut found = Found::read(&root)?;
         if lock.is_some() {
             self.refuse_kafkas(&root, &found)?;
+            if self.put_back_strays {
+                strays::put_back(&root, &found)?;
+                found = Found::read(&root)?;
+            }
         }
         self.start(root, lock, found)
     }
@@ -228,6 +246,11 @@ impl StoreOptions {
 
     fn start(self, root: Dir, lock: Option<Lock>, found: Found) -> Result<Store> {
         let is_writable = lock.is_some();
+        let mut found = found;
+        found.look_at_metadata(&root, Metadata::default(), is_writable)?;
+        if is_writable {
+            found.refuse_replicas()?;
+        }
         let (opening, booted_since) = (found.checkpoints.opening, booted_since(&root, &found));
         let directory = Arc::new(Directory::new(root, lock, found, self.clock.clone()));
         if is_writable {

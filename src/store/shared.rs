@@ -213,7 +213,8 @@ impl Core {
         if let (Some(said), Some(id)) = (said, known.id())
             && said != id
         {
-            let why = "topic id differs from that in strandline.topics";
+            let why =
+                "topic id differs from that of the topic, in strandline.topics or Kafka's metadata";
             let path = dir.path().join(PARTITION_METADATA);
             // The manifest has it with a checksum: two against one.
             if manifest_topic_id(&dir)? != Some(id) {

@@ -43,6 +43,11 @@ pub(crate) fn put_long(out: &mut Vec<u8>, value: i64) {
     put_groups(out, zigzag_long(value));
 }
 
+/// Appends `value` to `out` as it is, without zig-zag: in five bytes at most.
+pub(crate) fn put_unsigned(out: &mut Vec<u8>, value: u32) {
+    put_groups(out, u64::from(value));
+}
+
 #[inline]
 fn put_groups(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -64,6 +69,11 @@ pub(crate) fn get(from: &mut Cursor<'_>) -> Result<i32, CursorError> {
 pub(crate) fn get_long(from: &mut Cursor<'_>) -> Result<i64, CursorError> {
     let value = get_groups(from, MAX_LONG_LEN)?;
     Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+}
+
+/// Reads what [`put_unsigned`] wrote; bits beyond the 32nd are dropped.
+pub(crate) fn get_unsigned(from: &mut Cursor<'_>) -> Result<u32, CursorError> {
+    Ok(get_groups(from, MAX_LEN)? as u32)
 }
 
 #[inline]

@@ -116,6 +116,7 @@ pub(crate) fn check(
     depth: Depth,
 ) -> Result<(Disk, Content), String> {
     files::marker_is_true(image)?;
+    files::hand_over_is_whole(image)?;
     let opened = open(Disk::from(image.clone()))?;
     let recovered = expected.recognise(Found::in_log(&opened.log)?)?;
     no_damage(&opened)?;
@@ -128,6 +129,7 @@ pub(crate) fn check(
     drop(opened);
     let after = disk.image();
     files::are_whole(&after)?;
+    files::hand_over_is_whole(&after)?;
     if !expected.removes {
         let appended = content.batches.last().map_or(0, |last| last.bytes.len());
         files::cut_bytes_are_kept(image, &after, appended)?;

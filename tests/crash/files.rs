@@ -1,5 +1,6 @@
 //! What must hold of the files themselves.
 
+use strandline::TopicId;
 use strandline::record::Batches;
 use strandline::testing::sim::Image;
 
@@ -7,6 +8,10 @@ const SLOTS: [usize; 2] = [0, 512];
 const SLOT_BYTES: usize = 64;
 const LINES: &str = "replication-offset-checkpoint";
 const WATERMARK: &str = "events-0/durable.watermark";
+const MARKER: &str = ".kafka_cleanshutdown";
+const BOOTSTRAP: &str = "bootstrap.checkpoint";
+const METADATA_LOG: &str = "__cluster_metadata-0/00000000000000000000.log";
+const FIRST_SNAPSHOT: &str = "__cluster_metadata-0/00000000000000000000-0000000000.checkpoint";
 
 /// The slots of the watermark that are valid, newest first: where they lie.
 fn slots(watermark: &[u8]) -> Vec<usize> {
@@ -105,4 +110,43 @@ pub(crate) fn cut_bytes_are_kept(
         return Ok(());
     }
     Err(format!("I12: {} bytes at {position} of {active} are cut and not in quarantine", cut.len()))
+}
+
+/// That what a hand-over has left is nothing that a broker could start on, or all that it needs: the
+/// controller, the topic under an epoch of its own, a store that is closed. Not once Kafka has had it.
+pub(crate) fn hand_over_is_whole(image: &Image) -> Result<(), String> {
+    let taken = image.files().iter().any(|path| path.starts_with(METADATA_LOG));
+    if taken || image.read("meta.properties").is_none() {
+        return Ok(());
+    }
+    let without = |what: &str| Err(format!("meta.properties, and no {what}"));
+    if image.read(MARKER).is_none() {
+        return without("clean marker");
+    }
+    let controls = |path: &str| {
+        let batches = Batches::new(image.read(path).unwrap_or_default()).map_while(Result::ok);
+        batches.filter(|batch| batch.header().attributes().is_control()).count()
+    };
+    if controls(FIRST_SNAPSHOT) != 2 || controls(BOOTSTRAP) != 2 {
+        return without("whole snapshot");
+    }
+    // A partition's record: frame, type, version, number, the topic's id …, and then its epoch.
+    let id = image.read("events-0/partition.metadata").and_then(|file| {
+        let text = String::from_utf8_lossy(file);
+        text.rsplit(' ').next()?.parse::<TopicId>().ok()
+    });
+    let Some(id) = id.map(TopicId::to_bytes) else { return without("partition") };
+    let head = [&[1, 3, 2, 0, 0, 0, 0][..], &id].concat();
+    let bytes = image.read(BOOTSTRAP).unwrap_or_default();
+    let at = bytes.windows(head.len()).position(|window| window == head);
+    let epoch = at.and_then(|at| bytes.get(at + 39..at + 43)).map(|epoch| number(epoch) as i32);
+    let batches = segments(image).flat_map(|(_, bytes)| Batches::new(bytes).map_while(Result::ok));
+    let last = batches.filter_map(|batch| batch.header().leader_epoch()).max();
+    match (epoch, last) {
+        (Some(epoch), Some(last)) if epoch <= last.0 => {
+            Err(format!("handed over under epoch {epoch}, and there is one of {last:?}"))
+        }
+        (Some(_), _) => Ok(()),
+        (None, _) => without("record of the partition"),
+    }
 }

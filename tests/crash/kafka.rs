@@ -1,5 +1,6 @@
 //! What Kafka's log layer does to a log directory between two openings of ours.
 
+use strandline::TopicId;
 use strandline::record::Batches;
 use strandline::testing::build_batch;
 use strandline::testing::sim::{Cut, Image, Sectors};
@@ -41,10 +42,63 @@ pub(super) fn writes(image: &Image, stops: bool) -> Image {
     epochs.push(format!("{epoch} {end}"));
     set_lines(&mut image, EPOCHS, &epochs);
     image.remove(MARKER);
+    if image.read(PAPERS[0]).is_some() && image.read(METADATA).is_none() {
+        // What was handed over is Kafka's from now on.
+        image.put(METADATA, Vec::new());
+    }
     if stops {
         image.put(MARKER, br#"{"version":0,"brokerEpoch":9}"#.to_vec());
     }
     image
+}
+
+/// The directory as only Kafka has written it: nothing of ours, and Kafka's metadata with the topic
+/// and its settings. It was stopped in order, and all of it is durable.
+pub(super) fn owns(image: &Image) -> Image {
+    let everything = vec![true; image.pending().len()];
+    let mut image = image.cut(&Cut { kept: everything, sectors: Sectors::Whole });
+    let mut lines = lines_of(&image, LINES);
+    lines.retain(|line| !line.starts_with("strandline"));
+    set_lines(&mut image, LINES, &lines);
+    for path in image.files() {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let is_ours = ["segments.manifest", "durable.watermark"].contains(&name)
+            || name.starts_with("strandline.")
+            || path.contains("/quarantine/")
+            || PAPERS.contains(&path.as_str());
+        if is_ours {
+            image.remove(&path);
+        }
+    }
+    image.put(METADATA, metadata(&image));
+    image.put(MARKER, br#"{"version":0,"brokerEpoch":9}"#.to_vec());
+    image
+}
+
+/// What a hand-over wrote.
+const PAPERS: [&str; 3] = [
+    "meta.properties",
+    "bootstrap.checkpoint",
+    "__cluster_metadata-0/00000000000000000000-0000000000.checkpoint",
+];
+const METADATA: &str = "__cluster_metadata-0/00000000000000000000.log";
+
+/// A metadata log with the topic, its partition and its settings.
+fn metadata(image: &Image) -> Vec<u8> {
+    let file = image.read("events-0/partition.metadata").expect("it is there");
+    let text = String::from_utf8_lossy(file);
+    let id = text.rsplit(' ').next().and_then(|id| id.parse::<TopicId>().ok());
+    let id = id.expect("an id").to_bytes();
+    let word = |text: &str| [&[text.len() as u8 + 1], text.as_bytes()].concat();
+    let topic = [&[1, 2, 0][..], &word("events"), &id, &[0]].concat();
+    let head = [&[1, 3, 1, 0, 0, 0, 0][..], &id, &[2, 0, 0, 0, 1, 2, 0, 0, 0, 1, 1, 1]].concat();
+    let mut values = vec![topic, [&head[..], &[0; 12], &[1, 0]].concat()];
+    for (name, value) in super::config().to_pairs() {
+        let words = [word("events"), word(name), word(value)].concat();
+        values.push([&[1, 4, 0, 2], &words[..], &[0]].concat());
+    }
+    let parts = values.iter().map(|value| (super::START, None, Some(&value[..]), &[][..]));
+    build_batch("none", (-1, -1, -1), false, parts).expect("a batch")
 }
 
 fn lines_of(image: &Image, path: &str) -> Vec<String> {

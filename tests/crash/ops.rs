@@ -32,6 +32,10 @@ pub(crate) enum Op {
     Die,
     /// Kafka has the log for a while: after a close, and it is closed again, or after a death.
     Kafka,
+    /// Kafka's directory, closed and without anything of ours, is opened.
+    Adopt,
+    /// The store is handed over to Kafka, and opened again before Kafka has started.
+    HandOver,
 }
 
 /// What all sequences of up to three are made of.
@@ -51,13 +55,22 @@ pub(crate) const EVERY: [Op; 12] = [
 ];
 
 /// What only longer ones have besides.
-pub(crate) const RARE: [Op; 7] =
-    [Op::Truncate, Op::TruncateAll, Op::StartOver, Op::Import, Op::DeleteAll, Op::Die, Op::Kafka];
+pub(crate) const RARE: [Op; 9] = [
+    Op::Truncate,
+    Op::TruncateAll,
+    Op::StartOver,
+    Op::Import,
+    Op::DeleteAll,
+    Op::Die,
+    Op::Kafka,
+    Op::Adopt,
+    Op::HandOver,
+];
 
 impl Op {
     /// Whether the store is opened anew.
     pub(crate) fn reopens(self) -> bool {
-        matches!(self, Op::Reopen | Op::Die | Op::Kafka)
+        matches!(self, Op::Reopen | Op::Die | Op::Kafka | Op::Adopt | Op::HandOver)
     }
 
     /// Whether it takes records away.

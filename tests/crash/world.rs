@@ -8,7 +8,8 @@ use std::rc::Rc;
 use strandline::record::{ProducerEpoch, ProducerId, Sequence, TransactionEnd};
 use strandline::testing::sim::{self, Disk};
 use strandline::{
-    Batch, Clock, Durability, Error, Log, LogConfig, Record, Store, StoreOptions, TopicOptions,
+    Batch, Clock, Durability, Error, HandOverOptions, Log, LogConfig, Record, Store, StoreOptions,
+    TopicOptions,
 };
 
 use super::content::{Content, said};
@@ -65,7 +66,7 @@ pub(crate) fn config() -> LogConfig {
 
 /// How a store on `disk` is opened.
 pub(crate) fn options(clock: &Clock) -> StoreOptions {
-    Store::options().clock(clock.clone()).housekeeping(false)
+    Store::options().clock(clock.clone()).housekeeping(false).adopt(true)
 }
 
 impl World {
@@ -124,6 +125,19 @@ impl World {
                     self.store.close()?;
                 }
                 self.disk = self.disk.after_another(kafka::writes(&self.disk.image(), is_closed));
+                self.open()
+            }
+            Op::Adopt => {
+                self.store.close()?;
+                self.disk = self.disk.after_another(kafka::owns(&self.disk.image()));
+                self.open()
+            }
+            Op::HandOver => {
+                match self.store.hand_over(&HandOverOptions::new()) {
+                    // An open transaction, or Kafka's metadata log, stands in the way.
+                    Err(Error::InvalidTxnState(_) | Error::Exists(_)) => self.store.close()?,
+                    done => drop(done?),
+                }
                 self.open()
             }
             Op::Truncate => {

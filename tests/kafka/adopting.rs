@@ -12,7 +12,8 @@ use crate::{NOW_MS, files_beneath, reading};
 const MARKER: &str = ".kafka_cleanshutdown";
 const LINES: &str = "replication-offset-checkpoint";
 /// Every state of a broker's directory.
-const STATES: [(&str, &str); 6] = [
+const STATES: [(&str, &str); 7] = [
+    ("2.8.2", "clean"),
     ("4.3.1", "clean"),
     ("4.3.1", "unclean"),
     ("4.3.1", "reopened"),
@@ -107,7 +108,8 @@ fn every_broker_s_directory_is_adopted_written_to_given_back_and_keeps_what_kafk
         directory.close().unwrap();
         assert_kept(&before, &content(&path));
         // Given back as it was left, with the epoch that the broker's controller knows.
-        let epoch = if state == "clean" { marker_before } else { unknown_epoch() };
+        // Before KIP-966 the marker is empty.
+        let epoch = if marker_before.is_empty() { unknown_epoch() } else { marker_before };
         assert_eq!(marker(&path), epoch, "{version} {state}");
 
         // From now on it is a store; and when Kafka was here again, it still is.
@@ -141,4 +143,44 @@ fn who_adopts_and_writes_nothing_leaves_everything_as_kafka_left_it() {
     let ours: Vec<_> = [".lock", "strandline.owner"].map(|name| after.remove(name)).into();
     assert!(ours.iter().all(Option::is_some));
     assert_eq!(after, before);
+}
+
+/// What the metadata log in `VERSION/clean` sets, as Kafka's own tool prints it: the last of each.
+fn settings_by_kafka(version: &str) -> BTreeMap<String, BTreeMap<String, String>> {
+    let cases = crate::pack::dump_cases();
+    let case = format!("broker-cases/{version}-clean-__cluster_metadata-0-decoded/stdout");
+    let mut settings: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    let printed = fs::read_to_string(cases.path().join(case)).unwrap();
+    // Snapshots come behind the log, whose later records they do not have.
+    let is_of_log = |line: &&str| !line.starts_with("Dumping ") || !line.contains(".checkpoint");
+    for line in printed.lines().take_while(is_of_log) {
+        let Some((_, json)) = line.split_once("payload: ") else { continue };
+        let json: serde_json::Value = serde_json::from_str(json).unwrap();
+        let data = &json["data"];
+        if json["type"] != "CONFIG_RECORD" || data["resourceType"] != 2 {
+            continue;
+        }
+        let word = |name: &str| data[name].as_str().map(str::to_owned);
+        let of: &mut BTreeMap<_, _> = settings.entry(word("resourceName").unwrap()).or_default();
+        match word("value") {
+            Some(value) => of.insert(word("name").unwrap(), value),
+            None => of.remove(&word("name").unwrap()),
+        };
+    }
+    settings
+}
+
+#[test]
+fn topics_have_the_settings_that_kafka_s_own_tool_finds_in_the_metadata_log() {
+    for version in ["4.3.1", "3.9.2"] {
+        let broker = Broker::unpack(version, "clean");
+        let directory = Directory::open_read_only(&broker.log_directory(), NOW_MS).unwrap();
+        let mut wanted = settings_by_kafka(version);
+        let found = directory.settings().unwrap();
+        wanted.retain(|topic, _| found.contains_key(topic));
+        assert!(wanted.len() > 20, "{version}: {}", wanted.len());
+        for (topic, found) in found {
+            assert_eq!(found, wanted.remove(&topic).unwrap_or_default(), "{version} {topic}");
+        }
+    }
 }

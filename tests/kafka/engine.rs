@@ -1,5 +1,6 @@
 //! The only file here that names the engine: what the tests ask of it, in their own words.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -80,6 +81,16 @@ impl Directory {
     pub(crate) fn partitions(&self) -> Result<Vec<(String, i32)>, Failure> {
         let partitions = self.0.partitions()?;
         Ok(partitions.into_iter().map(|(topic, number)| (topic, number as i32)).collect())
+    }
+
+    /// What is set of each topic.
+    pub(crate) fn settings(&self) -> Result<BTreeMap<String, BTreeMap<String, String>>, Failure> {
+        let of = |topic: &strandline::Topic| {
+            let pairs = topic.config().to_pairs();
+            let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            (topic.name().to_owned(), pairs.collect())
+        };
+        Ok(self.0.topics()?.iter().map(of).collect())
     }
 
     pub(crate) fn partition(&self, topic: &str, partition: i32) -> Result<Partition, Failure> {

@@ -67,6 +67,11 @@ pub(crate) fn recovery_variants() -> TempDir {
     unpack("golden-recovery", |_| true)
 }
 
+/// Unpacks what Kafka's own dump tool printed.
+pub(crate) fn dump_cases() -> TempDir {
+    unpack("golden-dump", |path| path.starts_with("broker-cases"))
+}
+
 /// The bytes of `tests/data/NAME.zst`, inflated.
 pub(crate) fn inflate(name: &str) -> Vec<u8> {
     let packed = fs::File::open(data(&format!("{name}.zst"))).unwrap();

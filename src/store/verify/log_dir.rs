@@ -167,7 +167,10 @@ impl LogDir {
             return;
         }
         // KRaft's own log is of no topic.
-        for name in without.into_iter().filter(|name| names::parse(name) != DirName::Kafka) {
+        for name in without
+            .into_iter()
+            .filter(|name| !matches!(names::parse(name), DirName::Kafka | DirName::Stray(_)))
+        {
             let path = self.dir.child(name).path().join(PARTITION_METADATA);
             let finding = Finding::new(Code::PartitionMetadata, &path);
             findings.push(finding.severity(Severity::Warning).text("it is missing"));

@@ -105,7 +105,9 @@ fn is_partition(dir: &Dir) -> Result<bool> {
 pub(super) fn is_looked_at(name: &str) -> bool {
     match names::parse(name) {
         DirName::Partition(..) => true,
-        DirName::Kafka => name.ends_with("-future") || names::of_partition(name).is_some(),
+        DirName::Kafka | DirName::Stray(_) => {
+            name.ends_with("-future") || names::of_partition(name).is_some()
+        }
         DirName::Deleted | DirName::Foreign => false,
     }
 }

@@ -18,6 +18,8 @@ pub(crate) enum Purpose {
     Create,
     /// Changing, be it what only Kafka wrote.
     Adopt,
+    /// The same, and what Kafka set aside gets its name back.
+    PutBack,
 }
 
 /// Opens the log directory.
@@ -41,7 +43,8 @@ pub(crate) fn open_with(
     let options = Store::options()
         .create(purpose == Purpose::Create)
         .read_only(purpose == Purpose::Read)
-        .adopt(purpose == Purpose::Adopt)
+        .adopt(matches!(purpose, Purpose::Adopt | Purpose::PutBack))
+        .put_back_strays(purpose == Purpose::PutBack)
         .housekeeping(purpose != Purpose::Read);
     let store = how(options).open(dir).map_err(|error| match error {
         Error::NeedsAdopt(_) => {

@@ -18,12 +18,17 @@ use crate::output::human::many;
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
+
+    /// Give partitions their names back that Kafka set aside (-stray) because it did not know them
+    #[arg(long)]
+    pub(crate) put_back_strays: bool,
 }
 
 /// Adopts the directory, and says what was found in it.
 pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     let dir = args.store.dir();
-    let store = engine::open(&dir, Purpose::Adopt)?;
+    let purpose = if args.put_back_strays { Purpose::PutBack } else { Purpose::Adopt };
+    let store = engine::open(&dir, purpose)?;
     let found = look(&store)?;
     let broker = store.meta_properties()?;
     store.close()?;

@@ -31,6 +31,7 @@ pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod fetch;
 pub(crate) mod find;
+pub(crate) mod hand_over;
 pub(crate) mod kafka_dump_log;
 pub(crate) mod ls;
 pub(crate) mod offsets;
@@ -106,6 +107,8 @@ pub(crate) enum Verb {
     Clean(clean::Args),
     /// Make a store of a log directory that Kafka wrote and no broker runs on
     Adopt(adopt::Args),
+    /// Let Kafka go on with a store: the same directory, topics, ids, offsets and settings
+    HandOver(hand_over::Args),
     /// What Kafka's kafka-dump-log.sh prints, byte for byte
     #[command(after_long_help = kafka_dump_log::HELP, disable_help_flag = true, hide = true)]
     KafkaDumpLog(kafka_dump_log::Args),
@@ -139,6 +142,7 @@ impl Verb {
             Verb::Topic(verb) => topic::run(verb, global),
             Verb::Clean(args) => clean::run(args, global),
             Verb::Adopt(args) => adopt::run(args, global),
+            Verb::HandOver(args) => hand_over::run(args, global),
             Verb::Append(args) => append::run(args, global),
             Verb::Fetch(args) => fetch::run(args, global),
             Verb::KafkaDumpLog(args) => Ok(kafka_dump_log::run(args)),
