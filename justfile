@@ -92,3 +92,7 @@ fuzz-minimise target:
 fuzz-long times="500":
     STRANDLINE_FUZZ_TIMES={{times}} cargo test --release --test fuzz -- --nocapture
     STRANDLINE_FUZZ_TIMES={{times}} cargo test --release -p strandline-cli fuzz -- --nocapture
+
+# Real brokers and Java clients on our directories (docs/kafka-live.md); needs JDK 17 and Maven.
+kafka-live *ARGS:
+    tools/kafka-live/run {{ARGS}}
