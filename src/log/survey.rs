@@ -15,7 +15,8 @@ pub(crate) struct Survey {
     /// The highest producer id that is known, in a batch or of a producer whose batches are gone; −1
     /// if there is none.
     pub(crate) highest_producer_id: i64,
-    /// The highest leader epoch, of a batch or in `leader-epoch-checkpoint`; −1 if there is none.
+    /// The highest leader epoch, of a batch, in `leader-epoch-checkpoint` or in the mark; −1 if there
+    /// is none.
     pub(crate) highest_epoch: i32,
     /// First offset of a transaction that is open.
     pub(crate) open_transaction: Option<Offset>,
@@ -37,7 +38,10 @@ impl Log {
         }
         let (log_start, log_end) = (self.log_start_offset()?, self.log_end_offset()?);
         let stable = self.last_stable_offset()?;
-        let epoch = self.leader_epochs()?.last().map_or(-1, |(epoch, _)| epoch.0);
+        // The mark knows it as well where all records are deleted.
+        let marked = self.opened()?.ledger().slot().and_then(|slot| slot.leader_epoch);
+        let epoch = self.leader_epochs()?.last().map(|(epoch, _)| *epoch).max(marked);
+        let epoch = epoch.map_or(-1, |epoch| epoch.0);
         let mut survey = Survey {
             batches: 0,
             log_start,
