@@ -86,7 +86,7 @@ impl Names {
 /// A KRaft snapshot, a repair's account, and what is known by its whole name.
 fn is_known(name: &str) -> bool {
     KNOWN.contains(&name)
-        || name == "strandline-repair.json"
+        || ["strandline-repair.json", "strandline-repair.part"].contains(&name)
         || std::path::Path::new(name).extension().is_some_and(|end| end == "checkpoint")
 }
 

@@ -4,11 +4,13 @@ mod command {
     mod clean;
     mod cookbook;
     mod dump;
+    mod flips;
     mod fuzz;
     mod golden;
     mod kafka;
     mod kafka_odd;
     mod ls;
+    mod mend;
     mod pack;
     mod run;
     mod select;

@@ -35,6 +35,8 @@ pub(crate) mod hand_over;
 pub(crate) mod kafka_dump_log;
 pub(crate) mod ls;
 pub(crate) mod offsets;
+pub(crate) mod reindex;
+pub(crate) mod repair;
 pub(crate) mod report;
 pub(crate) mod shell;
 pub(crate) mod stat;
@@ -76,6 +78,10 @@ pub(crate) enum Verb {
     Verify(verify::Args),
     /// Bytes with their meaning beside them, damaged ones too
     Explain(explain::Args),
+    /// A plan to mend a partition, and a mended copy of it
+    Repair(repair::Args),
+    /// Indexes and snapshots made again from the log, elsewhere
+    Reindex(reindex::Args),
     /// What the findings of `verify` mean: cause, risk, cure
     Errors(errors::Args),
     /// Where two segments or partitions differ first
@@ -137,6 +143,8 @@ impl Verb {
             Verb::Offsets(args) => offsets::run(args, global),
             Verb::Verify(args) => verify::run(args, global),
             Verb::Explain(args) => explain::run(args, global),
+            Verb::Repair(args) => repair::run(args, global),
+            Verb::Reindex(args) => reindex::run(args, global),
             Verb::Errors(args) => errors::run(args, global),
             Verb::Tour(args) => tour::run(args, global),
             Verb::Topic(verb) => topic::run(verb, global),
