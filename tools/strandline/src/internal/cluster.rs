@@ -4,8 +4,8 @@
 use super::Release;
 use super::framed::{self, FramedRecord, Types, Unframed};
 use super::table::{
-    Kind, Message, Struct, bytes, flag, float64, int8, int16, int32, int32s, int64, list, text,
-    texts, uint16, uuid, uuids,
+    Field, Kind, Message, Struct, bytes, flag, float64, int8, int16, int32, int32s, int64, list,
+    text, texts, uint16, uuid, uuids,
 };
 
 /// Reads a record's value. One without a value ends before its frame.
@@ -45,10 +45,10 @@ const TYPES: Types = &[
     (28, &Message::new("CLEAR_ELR_RECORD", 0, &[text("topicName")]).since_v4()),
 ];
 
-const FEATURE: [super::table::Field; 3] =
+const FEATURE: [Field; 3] =
     [text("name"), int16("minSupportedVersion"), int16("maxSupportedVersion")];
 
-const END_POINT: [super::table::Field; 4] =
+const END_POINT: [Field; 4] =
     [text("name"), text("host"), uint16("port"), int16("securityProtocol")];
 
 const REGISTER_BROKER: Message = Message::new(

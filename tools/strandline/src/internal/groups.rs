@@ -3,7 +3,7 @@
 
 use super::coordinator::Kinds;
 use super::table::{
-    Kind, Message, Struct, bytes, int8, int32, int32s, int64, list, one, text, texts, uuid,
+    Field, Kind, Message, Struct, bytes, int8, int32, int32s, int64, list, one, text, texts, uuid,
 };
 
 /// What there is, by the version of the key.
@@ -105,7 +105,7 @@ const CONSUMER_PARTITIONS_KEY: Message =
 /// Of the topics that a group reads.
 const PARTITIONS: Message = Message::new("ConsumerGroupPartitionMetadataValue", 0, &[TOPICS]);
 
-const TOPICS: super::table::Field = list(
+const TOPICS: Field = list(
     "topics",
     &Kind::Struct(&Struct {
         name: "TopicMetadata",
@@ -173,17 +173,16 @@ const TARGET: Message = Message::new(
 const CONSUMER_MEMBER_TARGET_KEY: Message =
     Message::key("ConsumerGroupTargetAssignmentMemberKey", 7, &[text("groupId"), text("memberId")]);
 
-const MEMBER_TARGET: Message = Message::new(
-    "ConsumerGroupTargetAssignmentMemberValue",
-    0,
-    &[list(
-        "topicPartitions",
-        &Kind::Struct(&Struct {
-            name: "TopicPartition",
-            fields: &[uuid("topicId"), int32s("partitions")],
-        }),
-    )],
-);
+const ASSIGNED: &[Field] = &[list(
+    "topicPartitions",
+    &Kind::Struct(&Struct {
+        name: "TopicPartition",
+        fields: &[uuid("topicId"), int32s("partitions")],
+    }),
+)];
+
+const MEMBER_TARGET: Message =
+    Message::new("ConsumerGroupTargetAssignmentMemberValue", 0, ASSIGNED);
 
 const CONSUMER_CURRENT_KEY: Message = Message::key(
     "ConsumerGroupCurrentMemberAssignmentKey",
@@ -254,18 +253,8 @@ const SHARE_MEMBER_TARGET_KEY: Message =
     Message::key("ShareGroupTargetAssignmentMemberKey", 13, &[text("groupId"), text("memberId")])
         .since_v4();
 
-const SHARE_MEMBER_TARGET: Message = Message::new(
-    "ShareGroupTargetAssignmentMemberValue",
-    0,
-    &[list(
-        "topicPartitions",
-        &Kind::Struct(&Struct {
-            name: "TopicPartition",
-            fields: &[uuid("topicId"), int32s("partitions")],
-        }),
-    )],
-)
-.since_v4();
+const SHARE_MEMBER_TARGET: Message =
+    Message::new("ShareGroupTargetAssignmentMemberValue", 0, ASSIGNED).since_v4();
 
 const SHARE_CURRENT_KEY: Message =
     Message::key("ShareGroupCurrentMemberAssignmentKey", 14, &[text("groupId"), text("memberId")])

@@ -174,20 +174,22 @@ pub(super) struct Inflater {
 const MOST_INFLATED: usize = 1 << 30;
 
 impl Inflater {
-    /// Inflates a stream: what came out, and what is wrong if that is not all.
-    pub(super) fn inflate(&mut self, codec: Codec, from: &[u8]) -> (&[u8], Option<Thrown>) {
-        self.bytes.clear();
-        let done = self.decompressor.decompress(codec, from, MOST_INFLATED, &mut self.bytes);
-        let whole = done.is_ok();
-        (&self.bytes, (!whole).then(|| not_inflated(codec, from, self.bytes.is_empty())))
-    }
-
-    /// The same for what a message of format v0 wraps.
-    pub(super) fn inflate_v0(&mut self, codec: Codec, from: &[u8]) -> (&[u8], Option<Thrown>) {
-        self.bytes.clear();
-        let done = self.decompressor.decompress_v0(codec, from, MOST_INFLATED, &mut self.bytes);
-        let whole = done.is_ok();
-        (&self.bytes, (!whole).then(|| not_inflated(codec, from, self.bytes.is_empty())))
+    /// Inflates a stream: what came out, and what is wrong if that is not all. The magic is that of
+    /// the batch or message around it.
+    pub(super) fn inflate(
+        &mut self,
+        codec: Codec,
+        magic: i8,
+        from: &[u8],
+    ) -> (&[u8], Option<Thrown>) {
+        let (with, to) = (&mut self.decompressor, &mut self.bytes);
+        to.clear();
+        let done = match magic {
+            0 => with.decompress_v0(codec, from, MOST_INFLATED, to),
+            _ => with.decompress(codec, from, MOST_INFLATED, to),
+        };
+        let broken = done.is_err().then(|| not_inflated(codec, from, self.bytes.is_empty()));
+        (&self.bytes, broken)
     }
 }
 
@@ -235,7 +237,7 @@ impl<'a> Records<'a> {
         }
         let (payload, broken) = match codec {
             Codec::None => (payload, None),
-            codec => inflater.inflate(codec, payload),
+            codec => inflater.inflate(codec, 2, payload),
         };
         if header.count < 0 {
             return Err(broken.filter(|_| payload.is_empty()).unwrap_or_else(|| {

@@ -179,10 +179,7 @@ impl<'a> Inner<'a> {
                 "Found invalid compressed record set with null value (magic = {magic})"
             )));
         };
-        let (inflated, broken) = match magic {
-            0 => inflater.inflate_v0(codec, value),
-            _ => inflater.inflate(codec, value),
-        };
+        let (inflated, broken) = inflater.inflate(codec, magic, value);
         let around = (wrapper.timestamp()?, wrapper.timestamp_type()?);
         let messages = split(inflated, around)?;
         if let Some(broken) = broken {
