@@ -24,6 +24,8 @@ const RECORDS: usize = 200_000;
 const KILLS: i64 = 10;
 /// Records in one batch, at most.
 const MOST_IN_A_BATCH: i64 = 60;
+/// A cut, and the batch that it goes through, take no more records.
+const DEEPEST_CUT: i64 = 100 + MOST_IN_A_BATCH;
 const SEGMENT_BYTES: u32 = 64 << 10;
 
 fn open(path: &Path) -> (Store, Log) {
@@ -56,12 +58,15 @@ pub(crate) fn child(path: &Path, own: &Path, records: i64) {
         end = log.append(&mut batch, durability).expect("an append").last_offset + 1;
         appends += 1;
         if appends.is_multiple_of(40) {
-            // Only what was read may go.
-            let read = read_to(own).clamp(0, end);
+            // Only what was read may go; a cut may have taken the reader back a little since.
+            let read = (read_to(own) - DEEPEST_CUT).clamp(0, end);
             log.delete_records(Some(read)).expect("to delete records");
             log.enforce_retention().expect("to delete segments");
             // Nor does the reader have to catch up in the end.
+            let mut patience = 60_000;
             while end - read_to(own) > 50_000 {
+                patience -= 1;
+                assert!(patience > 0, "the reader is gone");
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
