@@ -11,8 +11,8 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use strandline::{
-    Batch, Durability, Error, FetchOptions, Fetched, Follower, Log, LogConfig, Positions, Record,
-    Store, TopicOptions,
+    Batch, CleanupPolicy, Durability, Error, FetchOptions, Fetched, Follower, Log, LogConfig,
+    Positions, Record, Store, TopicOptions,
 };
 
 use crate::kill::Dice;
@@ -34,6 +34,7 @@ fn open(path: &Path) -> (Store, Log) {
         let config = LogConfig::new()
             .segment_bytes(SEGMENT_BYTES)
             .index_interval_bytes(1024)
+            .cleanup_policy(CleanupPolicy::CompactAndDelete)
             .file_delete_delay(Duration::ZERO);
         store.create_topic("events", TopicOptions::new().config(config)).expect("the topic")
     });
@@ -52,7 +53,9 @@ pub(crate) fn child(path: &Path, own: &Path, records: i64) {
         let count = (1 + dice.below(MOST_IN_A_BATCH.unsigned_abs()) as i64).min(records - end);
         batch.clear();
         for offset in end..end + count {
-            batch.push(Record::new().value(offset.to_string().as_bytes()));
+            // A key of its own: a cleaning rewrites segments and keeps each record.
+            let text = offset.to_string();
+            batch.push(Record::new().key(&text).value(&text));
         }
         let durability = if appends % 100 == 7 { Durability::Synced } else { Durability::Written };
         end = log.append(&mut batch, durability).expect("an append").last_offset + 1;
@@ -69,6 +72,9 @@ pub(crate) fn child(path: &Path, own: &Path, records: i64) {
                 assert!(patience > 0, "the reader is gone");
                 std::thread::sleep(Duration::from_millis(1));
             }
+        }
+        if appends % 90 == 89 {
+            store.clean("events").expect("a cleaning");
         }
         if appends % 150 == 149 {
             let target = end - dice.below(100) as i64;
