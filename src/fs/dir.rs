@@ -78,6 +78,10 @@ impl Dir {
     }
 
     /// The operating system's, unless it is of a simulated disk.
+    #[cfg_attr(
+        not(feature = "sim"),
+        expect(clippy::unnecessary_wraps, reason = "a simulated directory has none")
+    )]
     pub(super) fn as_os(&self) -> io::Result<&os::Dir> {
         match &self.0 {
             Inner::Os(dir) => Ok(dir),
