@@ -6,7 +6,7 @@ mod show;
 use std::fs::File;
 use std::path::Path;
 
-use strandline::{FileKind, Finding, Level, Verification, VerifyOptions};
+use strandline::{Finding, Level, Verification, VerifyOptions};
 
 use crate::exit::{Exit, Failure, Result, complain};
 use crate::global::{Global, Output};
@@ -14,6 +14,7 @@ use crate::layout::files::Look;
 use crate::output::Out;
 use crate::paths::{Input, Kind, PathArgs, Target};
 use crate::reading;
+use crate::verbs::verify::file_kind;
 use show::Shown;
 
 /// The most that is held of one file, or of one batch.
@@ -137,21 +138,7 @@ fn read(file: &File, position: u64, len: u64) -> std::io::Result<Vec<u8>> {
 /// What a verification of the file alone finds. What cannot be verified has no findings here: the
 /// bytes are shown all the same.
 fn findings(input: &Input, global: &Global) -> Vec<Finding> {
-    let kind = match input.kind {
-        Kind::Log | Kind::KraftSnapshot => FileKind::Log,
-        Kind::Index => FileKind::Index,
-        Kind::TimeIndex => FileKind::TimeIndex,
-        Kind::TxnIndex => FileKind::TxnIndex,
-        Kind::Snapshot => FileKind::Snapshot,
-        Kind::Checkpoint => FileKind::Checkpoint,
-        Kind::LeaderEpochs => FileKind::LeaderEpochs,
-        Kind::PartitionMetadata => FileKind::PartitionMetadata,
-        Kind::MetaProperties => FileKind::MetaProperties,
-        Kind::Manifest => FileKind::Manifest,
-        Kind::Watermark => FileKind::Watermark,
-        Kind::Owner => FileKind::Owner,
-        Kind::Topics => FileKind::Topics,
-    };
+    let kind = file_kind(input.kind);
     let options =
         VerifyOptions::new().level(Level::Normal).max_inflated_bytes(global.max_inflated());
     let mut verification = Verification::new(&options);

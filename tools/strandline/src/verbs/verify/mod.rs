@@ -136,13 +136,14 @@ impl Asked {
         let overruled = global.kind.is_some() || global.base_offset.is_some();
         if overruled || named != Some(input.kind) {
             let base = input.base_offset;
-            return self.verification.add_file(&input.path, kind(input.kind), base);
+            return self.verification.add_file(&input.path, file_kind(input.kind), base);
         }
         self.verification.add(&input.path)
     }
 }
 
-fn kind(kind: Kind) -> FileKind {
+/// What the library calls a kind of file.
+pub(crate) fn file_kind(kind: Kind) -> FileKind {
     match kind {
         Kind::Log | Kind::KraftSnapshot => FileKind::Log,
         Kind::Index => FileKind::Index,
