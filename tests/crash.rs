@@ -54,8 +54,7 @@ fn power_cuts_while_kafka_s_directory_is_adopted_and_ours_handed_over_leave_it_b
 #[test]
 #[ignore = "as long as one likes: just sim-long"]
 fn power_cuts_in_very_many_sequences_keep_what_was_promised() {
-    let rounds = std::env::var("STRANDLINE_SIM_ROUNDS").map_or(0, |rounds| rounds.parse().unwrap());
-    for round in 1..=rounds {
+    for round in 1..=disk::rounds() as u64 {
         for order in [Order::Strict, Order::Journal] {
             let plan = Plan { order, seed: round, every_step: true, ..LAST };
             try_all(&format!("crash.{order:?}.16.{round}"), &sampled(150, 16, round), plan);
@@ -65,7 +64,7 @@ fn power_cuts_in_very_many_sequences_keep_what_was_promised() {
 
 #[test]
 fn whichever_call_fails_nothing_is_lost_and_the_step_works_once_the_cause_is_gone() {
-    for_all("errors", &some_sequences(), |ops, dice| {
+    for_all("errors", &some_sequences(100), |ops, dice| {
         let place = |why: String| format!("{why}\n  workload [{}]", in_words(ops));
         let (steps, _) = enumerate::run(ops, LAST).map_err(place)?;
         let (Some(first), Some(last)) = (steps.first(), steps.last()) else { return Ok(0) };
@@ -85,7 +84,7 @@ fn whichever_call_fails_nothing_is_lost_and_the_step_works_once_the_cause_is_gon
 
 #[test]
 fn whichever_call_of_a_recovery_fails_it_destroys_nothing() {
-    for_all("errors.recovery", &some_sequences(), |ops, dice| {
+    for_all("errors.recovery", &some_sequences(250), |ops, dice| {
         let place = |why: String| format!("{why}\n  workload [{}]", in_words(ops));
         let (steps, recorded) = enumerate::run(ops, LAST).map_err(place)?;
         let mut runs = 0;
@@ -104,7 +103,7 @@ fn whichever_call_of_a_recovery_fails_it_destroys_nothing() {
 #[test]
 fn a_sync_that_fails_in_any_of_its_ways_loses_nothing_that_was_promised() {
     for fault in errors::SYNC_FAULTS {
-        for_all(&format!("sync.{fault:?}"), &some_sequences(), |ops, _| {
+        for_all(&format!("sync.{fault:?}"), &some_sequences(50), |ops, _| {
             let place = |why: String| format!("{why}\n  workload [{}], {fault:?}", in_words(ops));
             let mut runs = 0;
             for call in errors::struck_by(ops, LAST, fault).map_err(place)? {
@@ -118,7 +117,7 @@ fn a_sync_that_fails_in_any_of_its_ways_loses_nothing_that_was_promised() {
 
 #[test]
 fn a_death_and_then_a_power_cut_leave_no_hole_even_if_pages_were_lost_unseen() {
-    for_all("death", &some_sequences(), |ops, _| {
+    for_all("death", &some_sequences(50), |ops, _| {
         let place = |why: String| format!("{why}\n  workload [{}]", in_words(ops));
         let (steps, recorded) = enumerate::run(ops, LAST).map_err(place)?;
         let mut runs = 0;

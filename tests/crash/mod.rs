@@ -125,12 +125,17 @@ pub(crate) const LAST: Plan = Plan {
     every_step: false,
 };
 
-/// Short sequences, and some longer ones.
-pub(crate) fn some_sequences() -> Vec<Vec<Op>> {
+/// Short sequences, and `longer` of five operations, more of them where rounds are asked for.
+pub(crate) fn some_sequences(longer: usize) -> Vec<Vec<Op>> {
     let mut all = sequences(1);
     all.extend(sequences(2));
-    all.extend(sampled(250, 5, 5));
+    all.extend(sampled(longer * rounds().max(1), 5, 5));
     all
+}
+
+/// `STRANDLINE_SIM_ROUNDS`: how often as much as the gate does.
+pub(crate) fn rounds() -> usize {
+    std::env::var("STRANDLINE_SIM_ROUNDS").map_or(0, |rounds| rounds.parse().unwrap())
 }
 
 /// A sequence, for messages.
