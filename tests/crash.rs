@@ -31,18 +31,23 @@ fn power_cuts_in_longer_sequences_keep_what_was_promised() {
     for order in [Order::Strict, Order::Journal] {
         let plan = Plan { order, every_step: true, ..LAST };
         try_all(&format!("crash.{order:?}.4"), &sampled(500, 4, 44), plan);
-        try_all(&format!("crash.{order:?}.12"), &sampled(80, 12, 1212), plan);
+        try_all(&format!("crash.{order:?}.12"), &sampled(92, 12, 1212), plan);
     }
 }
 
 #[test]
 fn power_cuts_while_kafka_s_directory_is_adopted_and_ours_handed_over_leave_it_before_or_after() {
-    use disk::ops::Op::{Adopt, AppendSynced, AppendWritten, Die, HandOver, Reopen};
+    use disk::ops::Op::{
+        Adopt, AppendSynced, AppendWritten, Commit, DeleteAll, DeleteRecords, Die, Flush, HandOver,
+        Import, Reopen,
+    };
     let sequences = [
         vec![AppendSynced, Adopt, AppendWritten, Reopen],
         vec![AppendWritten, Adopt, Die, AppendSynced, Adopt, AppendSynced],
         vec![AppendSynced, HandOver, AppendWritten, HandOver, HandOver],
         vec![AppendWritten, Die, HandOver, Reopen, AppendSynced],
+        vec![Flush, AppendWritten, DeleteRecords, HandOver],
+        vec![Commit, Import, DeleteAll, HandOver],
     ];
     for order in [Order::Strict, Order::Journal] {
         let plan = Plan { order, every_step: true, ..LAST };

@@ -32,7 +32,7 @@ pub(crate) enum Op {
     Die,
     /// Kafka has the log for a while: after a close, and it is closed again, or after a death.
     Kafka,
-    /// In sequences of its own: Kafka's directory, closed and without anything of ours, is opened.
+    /// Kafka's directory, closed and without anything of ours, is opened.
     Adopt,
     /// The store is handed over to Kafka, and opened again before Kafka has started.
     HandOver,
@@ -55,8 +55,17 @@ pub(crate) const EVERY: [Op; 12] = [
 ];
 
 /// What only longer ones have besides.
-pub(crate) const RARE: [Op; 7] =
-    [Op::Truncate, Op::TruncateAll, Op::StartOver, Op::Import, Op::DeleteAll, Op::Die, Op::Kafka];
+pub(crate) const RARE: [Op; 9] = [
+    Op::Truncate,
+    Op::TruncateAll,
+    Op::StartOver,
+    Op::Import,
+    Op::DeleteAll,
+    Op::Die,
+    Op::Kafka,
+    Op::Adopt,
+    Op::HandOver,
+];
 
 impl Op {
     /// Whether the store is opened anew.

@@ -243,3 +243,15 @@ fn a_copy_of_a_later_batch_hides_nothing_from_an_opening_that_scans() {
 fn an_unsealed_segment_before_the_mark_hides_nothing_behind_its_first_batch() {
     strandline::testing::fuzz::segment_recover(&[0x71, 0x5b, 0x82, 0x68, 0x5c, 0x75]);
 }
+
+/// `segment_recover`: a scan believed a misplaced batch for the header of what follows it, and an
+/// intact batch behind that was given out by one opening and hidden by the next.
+#[test]
+fn what_one_opening_gives_out_is_not_hidden_by_a_misplaced_batch_from_the_next() {
+    for edits in [
+        &[0x2b, 0x50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x5b, 0x94, 0x56, 0x7b, 0xa0][..],
+        &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xf8, 0x99, 0x26, 0x3d, 0xda][..],
+    ] {
+        strandline::testing::fuzz::segment_recover(edits);
+    }
+}
