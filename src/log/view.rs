@@ -76,11 +76,14 @@ pub(crate) struct Published {
 struct State {
     view: View,
     wakers: Vec<Waker>,
+    /// How many threads wait. To wake nobody is a call to the operating system as well.
+    waiting: usize,
 }
 
 impl Published {
     pub(crate) fn new(view: View) -> Self {
-        Published { state: Mutex::new(State { view, wakers: Vec::new() }), grown: Condvar::new() }
+        let state = State { view, wakers: Vec::new(), waiting: 0 };
+        Published { state: Mutex::new(state), grown: Condvar::new() }
     }
 
     /// Whether a future waits for more.
@@ -100,12 +103,14 @@ impl Published {
 
     /// Changes what is to be seen and wakes who waits. A waker that panics hits nobody else.
     pub(crate) fn publish(&self, change: impl FnOnce(&mut View)) {
-        let wakers = {
+        let (wakers, waiting) = {
             let mut state = self.lock();
             change(&mut state.view);
-            std::mem::take(&mut state.wakers)
+            (std::mem::take(&mut state.wakers), state.waiting)
         };
-        self.grown.notify_all();
+        if waiting > 0 {
+            self.grown.notify_all();
+        }
         for waker in wakers {
             // The host's: if it panics, the others are to be woken, and the work is to be ended in
             // which this happened.
@@ -128,8 +133,10 @@ impl Published {
             if left.is_zero() || state.view.ended {
                 return false;
             }
+            state.waiting += 1;
             let waited = self.grown.wait_timeout(state, left.min(Duration::from_hours(1)));
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.waiting -= 1;
         }
     }
 

@@ -235,8 +235,10 @@ impl Producers {
     /// in the transaction index ([`Producers::last_stable_offset_for`]) and calls
     /// [`Producers::complete`] for each, in this order.
     pub(crate) fn commit(&mut self, update: &mut Update, map_end: Offset) -> Vec<CompletedTxn> {
-        for (id, entry) in update.drain_in_order() {
-            self.put(id, entry);
+        if !update.entries.is_empty() {
+            for (id, entry) in update.drain_in_order() {
+                self.put(id, entry);
+            }
         }
         for (first, id) in update.started.drain(..) {
             self.transactions.start(first, id);
