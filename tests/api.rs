@@ -11,6 +11,8 @@ mod close;
 mod damage;
 #[path = "api/following.rs"]
 mod following;
+#[path = "api/gets.rs"]
+mod gets;
 #[path = "api/hand_over.rs"]
 mod hand_over;
 #[path = "api/housekeeping.rs"]

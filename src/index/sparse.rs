@@ -34,6 +34,11 @@ impl<const WIDTH: usize> Tail<WIDTH> {
         self.entries.get(slot.checked_sub(self.base_entries)?)
     }
 
+    /// The entries in memory: the last ones.
+    pub(crate) fn held(&self) -> &[[u8; WIDTH]] {
+        &self.entries
+    }
+
     /// Adds an entry, in memory only.
     pub(crate) fn push(&mut self, entry: [u8; WIDTH]) {
         self.entries.push(entry);

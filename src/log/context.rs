@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::fs::{Dir, Handles};
 use crate::record::Offset;
-use crate::segment::IndexCache;
+use crate::segment::{IndexCache, Reads};
 use crate::sync::{Condvar, Mutex};
 
 /// One log's place, name, settings and surroundings.
@@ -45,6 +45,7 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     pub(crate) handles: Handles,
     pub(crate) cache: IndexCache,
+    pub(crate) reads: Reads,
     /// Whether finished indexes are mapped rather than read.
     pub(crate) map_indexes: bool,
     /// Zeros that are kept written ahead of the last batch of an active segment.

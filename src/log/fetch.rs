@@ -109,7 +109,8 @@ pub(super) fn fetch(opened: &Opened, offset: Offset, options: FetchOptions) -> R
     opened.read(|view| fetch_from(opened, view, offset, options))
 }
 
-fn fetch_from(
+/// Fetches from what a view shows.
+pub(super) fn fetch_from(
     opened: &Opened,
     view: &View,
     offset: Offset,
@@ -138,10 +139,8 @@ fn fetch_from(
             }
         }
     }
-    let empty =
-        Slice { bytes: Vec::new(), range: 0..0, position: 0, next_offset: offset, compressed: 0 };
     let last = view.segments.len() - 1;
-    fetched(opened, (view, last), (offset, options), empty)
+    fetched(opened, (view, last), (offset, options), Slice::empty(offset))
 }
 
 fn fetched(

@@ -7,6 +7,7 @@ use crate::compression::Decompressor;
 use crate::error::{Error, Result};
 use crate::index::AbortedTxn;
 use crate::record::{FetchedRecord, Offset, ProducerId, RecordBatch, RecordError, Records};
+use crate::segment::Buffer;
 
 /// The answer to a fetch: some whole batches of one segment, each of whose CRC was checked.
 ///
@@ -14,7 +15,7 @@ use crate::record::{FetchedRecord, Offset, ProducerId, RecordBatch, RecordError,
 /// batch is inflated when its first record is asked for, and kept until this is dropped.
 #[derive(Debug)]
 pub struct Fetched {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Buffer,
     /// Where in `bytes` the batches lie.
     pub(super) range: std::ops::Range<usize>,
     pub(super) from: Offset,
@@ -148,6 +149,7 @@ struct FetchedRecords<'a> {
 
 impl<'a> FetchedRecords<'a> {
     /// Moves on to the next batch; `None` at the end.
+    #[cold]
     fn open_next(&mut self) -> Option<Result<()>> {
         loop {
             let batch = RecordBatch::decode_checked_before(self.rest).ok()?;
@@ -198,6 +200,14 @@ impl<'a> FetchedRecords<'a> {
         batch.records_in(place.get().map_or(&[], Vec::as_slice))
     }
 
+    /// A record of the current batch cannot be read: nothing more of it is.
+    #[cold]
+    fn fault(&mut self, cause: RecordError) -> Error {
+        self.current = None;
+        let at = self.fetched.bytes().len() - self.rest.len();
+        Error::corrupt(self.fetched.path.clone(), self.fetched.position + at as u64, cause)
+    }
+
     fn error(&self, at: u64, batch: &RecordBatch<'_>, cause: RecordError) -> Error {
         record_error(&self.fetched.path, self.fetched.position + at, batch, cause)
     }
@@ -227,21 +237,14 @@ pub(super) fn record_error(
 impl<'a> Iterator for FetchedRecords<'a> {
     type Item = Result<FetchedRecord<'a>>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if let Some(records) = &mut self.current {
                 match records.next() {
                     Some(Ok(record)) if record.offset() < self.fetched.from => continue,
                     Some(Ok(record)) => return Some(Ok(record)),
-                    Some(Err(cause)) => {
-                        self.current = None;
-                        let at = self.fetched.bytes().len() - self.rest.len();
-                        return Some(Err(Error::corrupt(
-                            self.fetched.path.clone(),
-                            self.fetched.position + at as u64,
-                            cause,
-                        )));
-                    }
+                    Some(Err(cause)) => return Some(Err(self.fault(cause))),
                     None => self.current = None,
                 }
             }

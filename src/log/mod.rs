@@ -15,6 +15,7 @@ mod deleted;
 mod fetch;
 mod fetched;
 mod follower;
+mod get;
 mod group;
 mod growth;
 mod handle;

@@ -73,6 +73,7 @@ impl Opened {
             dir: context.dir.clone(),
             handles: context.store.handles.clone(),
             cache: context.store.cache.clone(),
+            reads: context.store.reads.clone(),
             access: if context.read_only { Access::Read } else { Access::Write },
             map_indexes: context.store.map_indexes,
             index_interval_bytes: context.config.settings().index_interval_bytes,

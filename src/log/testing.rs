@@ -22,7 +22,7 @@ use crate::record::{
     Batch, LeaderEpoch, ProducerEpoch, ProducerId, Record, Sequence, TimestampType, TransactionEnd,
     Wanted, encode_marker,
 };
-use crate::segment::IndexCache;
+use crate::segment::{IndexCache, Reads};
 
 /// The log `topic-0` in a directory of its own.
 #[derive(Debug)]
@@ -125,6 +125,7 @@ impl Log {
                 clock,
                 handles: Handles::new(64),
                 cache: IndexCache::new(1 << 20),
+                reads: Reads::default(),
                 map_indexes: false,
                 zeros_ahead: 0,
                 sync_timeout: Duration::MAX,

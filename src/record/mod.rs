@@ -17,6 +17,7 @@ mod legacy;
 mod legacy_messages;
 #[cfg(test)]
 mod legacy_tests;
+mod pieces;
 mod read;
 mod rebuild;
 #[expect(clippy::module_inception, reason = "it holds a record, as the others hold theirs")]
@@ -39,6 +40,7 @@ pub use ids::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestam
 pub use legacy::LegacyMessage;
 pub(crate) use legacy::{LEAST_MESSAGE_LEN, message_beginning, message_covered};
 pub use legacy_messages::LegacyMessages;
+pub(crate) use pieces::Pieces;
 pub use read::{FetchedRecord, Header, Headers, Records};
 pub(crate) use rebuild::{RebuildError, Rebuilder, empty_batch};
 pub use record::Record;

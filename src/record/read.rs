@@ -134,12 +134,20 @@ struct BatchRecords<'a> {
     base_sequence: Option<Sequence>,
     left: i32,
     cursor: Cursor<'a>,
+    /// The length of the record before.
+    last: Length,
 }
 
 impl<'a> Records<'a> {
     /// Messages of format v0 or v1, as records.
     pub(super) fn of_messages(messages: LegacyMessages<'a>) -> Self {
         Records(Kind::Messages(Some(messages)))
+    }
+
+    /// The records in `piece`, some of those of the batch with this header, one behind the other;
+    /// behind the last of them the fault is given out that there are too few.
+    pub(super) fn in_piece(header: &BatchHeader, piece: &'a [u8]) -> Self {
+        Records(Kind::Batch(BatchRecords { left: i32::MAX, ..BatchRecords::new(header, piece) }))
     }
 
     /// The records in `payload`, the inflated payload of the batch with this header.
@@ -151,10 +159,18 @@ impl<'a> Records<'a> {
         if header.record_count() < 0 {
             return Err(RecordError::NegativeCount(header.record_count()));
         }
+        // An emptied batch keeps its header alone, whatever stands behind it.
+        let payload = if header.record_count() == 0 { &[] } else { payload };
+        Ok(Records(Kind::Batch(BatchRecords::new(header, payload))))
+    }
+}
+
+impl<'a> BatchRecords<'a> {
+    fn new(header: &BatchHeader, payload: &'a [u8]) -> Self {
         let timestamp_type = header.attributes().timestamp_type();
         let append_time = (timestamp_type == TimestampType::LogAppendTime)
             .then(|| header.max_timestamp().unwrap_or(-1));
-        Ok(Records(Kind::Batch(BatchRecords {
+        BatchRecords {
             base_offset: header.base_offset(),
             base_timestamp: header.base_timestamp(),
             append_time,
@@ -162,20 +178,139 @@ impl<'a> Records<'a> {
             leader_epoch: header.leader_epoch(),
             base_sequence: header.base_sequence(),
             left: header.record_count(),
-            // An emptied batch keeps its header alone, whatever stands behind it.
-            cursor: Cursor::new(if header.record_count() == 0 { &[] } else { payload }),
-        })))
+            cursor: Cursor::new(payload),
+            last: Length::NONE,
+        }
     }
-}
 
-impl<'a> BatchRecords<'a> {
+    #[inline]
     fn read(&mut self) -> Result<FetchedRecord<'a>, RecordError> {
+        let bytes = self.take_body()?;
+        let body = match Body::quick(bytes) {
+            Some(body) => body,
+            None => Body::read(bytes)?,
+        };
+        if self.left == 1 && self.cursor.remaining() != 0 {
+            return Err(RecordError::TooManyRecords);
+        }
+        let offset = self.base_offset.checked_add(Offset::from(body.offset_delta));
+        Ok(FetchedRecord {
+            offset: offset.filter(|&at| at >= 0).ok_or(RecordError::DeltaOutOfRange)?,
+            timestamp: match self.append_time {
+                Some(time) => time,
+                None => self
+                    .base_timestamp
+                    .checked_add(body.timestamp_delta)
+                    .ok_or(RecordError::DeltaOutOfRange)?,
+            },
+            timestamp_type: self.timestamp_type,
+            leader_epoch: self.leader_epoch,
+            sequence: self.base_sequence.map(|base| base.plus(body.offset_delta.max(0))),
+            key: body.key,
+            value: body.value,
+            header_count: body.header_count,
+            header_bytes: body.header_bytes,
+        })
+    }
+
+    /// Takes the next record's bytes, those of its length not among them.
+    #[inline]
+    fn take_body(&mut self) -> Result<&'a [u8], RecordError> {
+        if let Some(bytes) = self.cursor.rest().first_chunk() {
+            let word = u64::from_le_bytes(*bytes);
+            if (word ^ self.last.word) & self.last.mask != 0 {
+                self.last = Length::in_word(word);
+            }
+            let Length { len, size, .. } = self.last;
+            if len > 0 {
+                return Ok(&self.cursor.take(len + size)?[len..]);
+            }
+        }
+        self.take_any_body()
+    }
+
+    /// The same for one that is near the end, or longer than four bytes of a length can say.
+    #[cold]
+    fn take_any_body(&mut self) -> Result<&'a [u8], RecordError> {
         if self.cursor.remaining() == 0 {
             return Err(RecordError::TooFewRecords);
         }
         let size = varint::get(&mut self.cursor)?;
         let size = usize::try_from(size).map_err(|_| RecordError::InvalidStructure)?;
-        let mut body = Cursor::new(self.cursor.take(size)?);
+        Ok(self.cursor.take(size)?)
+    }
+}
+
+/// A record's length as it lies there, and what it says. Mostly the next record's is the same: to
+/// compare it, rather than to read it, lets a processor go on with the next record before this one's
+/// length has come from memory.
+#[derive(Clone, Copy, Debug)]
+struct Length {
+    word: u64,
+    /// The bits of `word` that are the length's.
+    mask: u64,
+    /// Bytes that it takes, 0 if it is none that fits here.
+    len: usize,
+    size: usize,
+}
+
+impl Length {
+    /// Before the first record: none.
+    const NONE: Length = Length { word: 0, mask: u64::MAX, len: 0, size: 0 };
+
+    /// What `word` begins with.
+    #[cold]
+    #[inline(never)]
+    fn in_word(word: u64) -> Length {
+        match varint::in_word(word) {
+            Some((size, len)) if size >= 0 => {
+                let mask = u64::MAX >> (64 - 8 * len);
+                Length { word, mask, len, size: size as usize }
+            }
+            // The next one is to be looked at again.
+            _ => Length { word: !word, mask: u64::MAX, len: 0, size: 0 },
+        }
+    }
+}
+
+/// What the bytes of a record say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Body<'a> {
+    timestamp_delta: Timestamp,
+    offset_delta: i32,
+    key: Option<&'a [u8]>,
+    value: Option<&'a [u8]>,
+    header_count: usize,
+    header_bytes: &'a [u8],
+}
+
+impl<'a> Body<'a> {
+    /// What [`Body::read`] gives, for a record without headers and with small numbers: read in words.
+    #[inline]
+    fn quick(bytes: &'a [u8]) -> Option<Body<'a>> {
+        let word = word_at(bytes, 0)?;
+        let (timestamp_delta, timestamp_len) = varint::in_word(word >> 8)?;
+        let behind = 1 + timestamp_len;
+        let (offset_delta, offset_len) = varint::in_word(word >> (8 * behind))?;
+        let at = behind + offset_len;
+        if at > size_of::<u64>() {
+            return None;
+        }
+        let (key, at) = quick_bytes(bytes, at)?;
+        let (value, at) = quick_bytes(bytes, at)?;
+        (bytes.get(at..)? == [0]).then_some(Body {
+            timestamp_delta: timestamp_delta.into(),
+            offset_delta,
+            key,
+            value,
+            header_count: 0,
+            header_bytes: &[],
+        })
+    }
+
+    /// Reads any record.
+    fn read(bytes: &'a [u8]) -> Result<Body<'a>, RecordError> {
+        let mut body = Cursor::new(bytes);
         body.u8()?; // attributes: none are defined
         let timestamp_delta = varint::get_long(&mut body)?;
         let offset_delta = varint::get(&mut body)?;
@@ -185,33 +320,36 @@ impl<'a> BatchRecords<'a> {
         if body.remaining() != 0 {
             return Err(RecordError::LengthMismatch);
         }
-        if self.left == 1 && self.cursor.remaining() != 0 {
-            return Err(RecordError::TooManyRecords);
-        }
-        let offset = self.base_offset.checked_add(Offset::from(offset_delta));
-        Ok(FetchedRecord {
-            offset: offset.filter(|&at| at >= 0).ok_or(RecordError::DeltaOutOfRange)?,
-            timestamp: match self.append_time {
-                Some(time) => time,
-                None => self
-                    .base_timestamp
-                    .checked_add(timestamp_delta)
-                    .ok_or(RecordError::DeltaOutOfRange)?,
-            },
-            timestamp_type: self.timestamp_type,
-            leader_epoch: self.leader_epoch,
-            sequence: self.base_sequence.map(|base| base.plus(offset_delta.max(0))),
-            key,
-            value,
-            header_count,
-            header_bytes,
-        })
+        Ok(Body { timestamp_delta, offset_delta, key, value, header_count, header_bytes })
     }
+}
+
+#[inline]
+fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// Bytes behind their length, or null, at `at`; and where they end.
+#[inline]
+fn quick_bytes(bytes: &[u8], at: usize) -> Option<(Option<&[u8]>, usize)> {
+    let first = *bytes.get(at)?;
+    let (size, len) = if first < 0x80 {
+        varint::in_word(first.into())?
+    } else {
+        varint::in_word(word_at(bytes, at)?)?
+    };
+    let from = at + len;
+    if size < 0 {
+        return Some((None, from));
+    }
+    let to = from + size as usize;
+    Some((Some(bytes.get(from..to)?), to))
 }
 
 impl<'a> Iterator for Records<'a> {
     type Item = Result<FetchedRecord<'a>, RecordError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
             Kind::Batch(records) => records.next(),
@@ -242,6 +380,7 @@ fn next_message<'a>(
 impl<'a> Iterator for BatchRecords<'a> {
     type Item = Result<FetchedRecord<'a>, RecordError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.left == 0 {
             return None;
@@ -284,5 +423,60 @@ fn header<'a>(from: &mut Cursor<'a>) -> Result<Header<'a>, RecordError> {
 impl From<CursorError> for RecordError {
     fn from(_: CursorError) -> Self {
         RecordError::InvalidStructure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::encode::Parts;
+
+    fn small_or_large() -> impl Strategy<Value = i64> {
+        prop_oneof![-70_i64..70, -10_000_i64..10_000, -1_i64 << 40..1 << 40]
+    }
+
+    fn bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
+        let lengths = prop_oneof![0_usize..4, 50_usize..70, 8190_usize..8200];
+        proptest::option::of(lengths.prop_map(|len| vec![0x81; len]))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_quickly_is_what_is_read(
+            (timestamp_delta, offset_delta) in (small_or_large(), small_or_large()),
+            (key, value) in (bytes(), bytes()),
+            header in proptest::option::of(bytes()),
+            (flipped, to) in (0_usize..20, any::<u8>()),
+        ) {
+            let header = header.as_ref().map(|value| (&b"name"[..], value.as_deref()));
+            let parts = Parts {
+                timestamp_delta,
+                offset_delta: offset_delta as i32,
+                key: key.as_deref(),
+                value: value.as_deref(),
+                headers: header.iter().copied(),
+            };
+            let mut record = Vec::new();
+            let size = parts.size_bytes();
+            parts.put(size, &mut record);
+            let mut body = record.split_off(record.len() - size);
+            let read = Body::read(&body);
+            prop_assert!(read.is_ok());
+            if let Some(quick) = Body::quick(&body) {
+                prop_assert_eq!(Ok(quick), read);
+            } else {
+                let is_large = timestamp_delta.abs() >= 1 << 20 || offset_delta.abs() >= 1 << 12;
+                prop_assert!(is_large || header.is_some() || size < 16);
+            }
+            // Whatever the bytes are, both read them alike.
+            if let Some(byte) = body.get_mut(flipped) {
+                *byte = to;
+            }
+            if let Some(quick) = Body::quick(&body) {
+                prop_assert_eq!(Ok(quick), Body::read(&body));
+            }
+        }
     }
 }

@@ -30,6 +30,7 @@ impl Segment {
         }
         let offset = self.finish_index(|state| &mut state.offset_index, Part::OffsetIndex)?;
         let time = self.finish_index(|state| &mut state.time_index, Part::TimeIndex)?;
+        self.shared.cache.forget(self.places());
         Ok((offset, time))
     }
 
@@ -72,6 +73,7 @@ impl Segment {
         times.truncate(kept * TIME_ENTRY_LEN);
         let mut state = self.state();
         self.set_end(facts.log_bytes);
+        self.forget_places();
         state.facts = Some(facts);
         state.offset_index = Source::held(offsets);
         state.time_index = Source::held(times);
@@ -109,6 +111,7 @@ impl Segment {
     /// Drops its indexes from memory: it is about to be removed.
     pub(crate) fn forget_cached(&self) {
         self.shared.cache.forget(self.number);
+        self.shared.cache.forget(self.places());
     }
 
     /// The aborted transactions of its index file; `None` if the file is not as expected, or holds
@@ -139,6 +142,7 @@ impl Segment {
         let mut state = self.state();
         state.offset_index = Source::File(None);
         state.time_index = Source::File(None);
+        self.shared.cache.forget(self.places());
     }
 
     fn finish_index<const N: usize>(

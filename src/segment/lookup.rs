@@ -1,5 +1,6 @@
 //! Finding entries of a segment's indexes, wherever they are, and building them again.
 
+use std::convert::Infallible;
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use super::source::{Expected, Source};
 use super::walk::walk;
 use super::{Builder, Facts, Segment, State, Stop};
 use crate::error::{Error, Result};
-use crate::fs::Access;
+use crate::fs::{Access, Handle};
 use crate::index::{OFFSET_ENTRY_LEN, OffsetEntry, TimeEntry, last_before, slots_to_trust};
 use crate::record::{Offset, Timestamp};
 
@@ -18,13 +19,24 @@ use crate::record::{Offset, Timestamp};
 /// over 4 GiB of log, and behind them the batches are walked.
 const MOST_HINTS: usize = 1 << 20;
 
+/// The entries of an index on both sides of what is sought.
+struct Around<const N: usize> {
+    before: Option<(usize, [u8; N])>,
+    behind: Option<[u8; N]>,
+}
+
+/// The entries of an offset index on both sides of an offset.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Near {
+    /// The last entry with an offset at or below it, and its slot.
+    pub(super) before: Option<(usize, OffsetEntry)>,
+    /// The one that follows, if it is known.
+    pub(super) behind: Option<OffsetEntry>,
+}
+
 impl Segment {
-    /// The last entry below `slots` with an offset at or below `wanted`.
-    pub(super) fn offset_entry(
-        &self,
-        wanted: Offset,
-        slots: usize,
-    ) -> Result<Option<(usize, OffsetEntry)>> {
+    /// The entries around `wanted`: the last one below `slots` with an offset at or below it.
+    pub(super) fn offset_entries(&self, wanted: Offset, slots: usize) -> Result<Near> {
         let base = self.base_offset;
         let found = self.search(
             |state| &state.offset_index,
@@ -32,8 +44,11 @@ impl Segment {
             slots,
             |bytes| OffsetEntry::decode(base, *bytes).is_ok_and(|entry| entry.offset <= wanted),
         )?;
-        let entry = |(slot, bytes)| Some((slot, OffsetEntry::decode(base, bytes).ok()?));
-        Ok(found.and_then(entry))
+        let entry = |bytes| OffsetEntry::decode(base, bytes).ok();
+        Ok(Near {
+            before: found.before.and_then(|(slot, bytes)| Some((slot, entry(bytes)?))),
+            behind: found.behind.and_then(entry),
+        })
     }
 
     /// The last time entry below `slots` with a timestamp at or below `wanted`.
@@ -50,25 +65,35 @@ impl Segment {
             |bytes| TimeEntry::decode(base, *bytes).is_ok_and(|entry| entry.timestamp <= wanted),
         )?;
         let entry = |(slot, bytes)| Some((slot, TimeEntry::decode(base, bytes).ok()?));
-        Ok(found.and_then(entry))
+        Ok(found.before.and_then(entry))
     }
 
     /// The last of the first `slots` entries for which `holds`, which holds for a run of entries
-    /// from the first on.
+    /// from the first on, and the one that follows it.
     fn search<const N: usize>(
         &self,
         source: impl Fn(&State) -> &Source<N>,
         part: Part,
         slots: usize,
         holds: impl Fn(&[u8; N]) -> bool,
-    ) -> Result<Option<(usize, [u8; N])>> {
+    ) -> Result<Around<N>> {
         let finished = {
             let state = self.state();
             match source(&state) {
                 Source::Growing(growing) => {
-                    let entries = growing.len().min(slots);
-                    let found = last_before(entries, |slot| growing.entry(slot), holds);
-                    return found.map_err(|error| Error::io("read", self.path(part), error));
+                    let held = growing.held();
+                    let first = growing.len() - held.len();
+                    if first == 0 || slots > first && held.first().is_some_and(&holds) {
+                        let slots = slots.saturating_sub(first).min(held.len());
+                        let entry = |at: usize| Ok(held[at]);
+                        let Ok(mut found) =
+                            around::<N, Infallible>(slots, held.len(), entry, holds);
+                        found.before = found.before.map(|(slot, entry)| (first + slot, entry));
+                        return Ok(found);
+                    }
+                    let handle = growing.handle();
+                    drop(state);
+                    self.flushed_entries(part, first * N, &handle)?
                 }
                 Source::Memory(bytes) => Arc::clone(bytes),
                 Source::File(expected) => {
@@ -83,9 +108,34 @@ impl Segment {
             finished.copy_at(slot * N, &mut entry)?;
             Ok(entry)
         };
-        let entries = (finished.len() / N).min(slots);
-        let found = last_before(entries, entry, holds);
+        let entries = finished.len() / N;
+        let found = around(entries.min(slots), entries, entry, holds);
         found.map_err(|error| Error::io("read", self.path(part), error))
+    }
+
+    /// The first bytes of an index that is appended to, at least `len` of them, which are in its
+    /// file: read once, and kept in the cache as other indexes are.
+    fn flushed_entries(&self, part: Part, len: usize, handle: &Handle) -> Result<Arc<IndexBytes>> {
+        let places = self.places();
+        let known = self.shared.cache.get(places, part);
+        if let Some(known) = &known
+            && known.len() >= len
+        {
+            return Ok(Arc::clone(known));
+        }
+        let failed = |error| Error::io("read", self.path(part), error);
+        let mut bytes = match known {
+            Some(known) => known.to_vec().map_err(failed)?,
+            None => Vec::new(),
+        };
+        let from = bytes.len();
+        bytes.resize(len, 0);
+        let read =
+            handle.get().and_then(|file| file.read_exact_at(&mut bytes[from..], from as u64));
+        read.map_err(failed)?;
+        let bytes = Arc::new(IndexBytes::Held(bytes));
+        self.shared.cache.put(places, part, Arc::clone(&bytes));
+        Ok(bytes)
     }
 
     /// The bytes of a finished index file, from the cache or the disk. A file that is not as the
@@ -203,6 +253,19 @@ impl Segment {
         }
         Ok(facts)
     }
+}
+
+/// What [`last_before`] finds among the first `slots` of `entries`, and the entry that follows it.
+fn around<const N: usize, E>(
+    slots: usize,
+    entries: usize,
+    mut read: impl FnMut(usize) -> std::result::Result<[u8; N], E>,
+    holds: impl Fn(&[u8; N]) -> bool,
+) -> std::result::Result<Around<N>, E> {
+    let before = last_before(slots, &mut read, holds)?;
+    let next = before.map_or(0, |(slot, _)| slot + 1);
+    let behind = if next < entries { Some(read(next)?) } else { None };
+    Ok(Around { before, behind })
 }
 
 /// Cuts off the zeros that Kafka leaves behind the entries of an active index.

@@ -12,7 +12,9 @@ mod index_file;
 mod finish;
 mod lookup;
 pub(crate) mod names;
+mod piece;
 mod read;
+mod reads;
 mod source;
 mod times;
 pub(crate) mod verify;
@@ -32,6 +34,7 @@ pub(crate) use facts::Facts;
 pub use file::{Damage, LogFile, LogPiece, LogPieces, Piece, base_offset_of};
 pub use index_file::{IndexFile, IndexFileEntry, OffsetIndexEntry, TimeIndexEntry};
 pub(crate) use read::{ReadRange, Slice};
+pub(crate) use reads::{Buffer, Reads};
 pub(crate) use source::{Expected, Growing, Source};
 pub(crate) use times::ByTime;
 pub(crate) use walk::{Stop, batch_at, resume_behind, walk};
@@ -49,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) dir: Dir,
     pub(crate) handles: Handles,
     pub(crate) cache: IndexCache,
+    pub(crate) reads: Reads,
     /// Whether files may be opened for writing.
     pub(crate) access: Access,
     /// Whether finished indexes are mapped rather than read.
@@ -78,6 +82,8 @@ pub(crate) struct Segment {
     log: Handle,
     /// Its number in the index cache.
     number: u64,
+    /// Under which readers note places in it: another one once it was cut.
+    places: AtomicU64,
     /// Bytes of whole batches that readers may look at.
     end: AtomicU64,
     state: Mutex<State>,
@@ -129,6 +135,7 @@ impl Segment {
             base_offset,
             log: shared.handles.file(&shared.dir, name, shared.access),
             number: shared.cache.next_number(),
+            places: AtomicU64::new(shared.cache.next_number()),
             shared: shared.clone(),
             end: AtomicU64::new(known.end),
             state: Mutex::new(State {
@@ -152,6 +159,17 @@ impl Segment {
 
     pub(crate) fn set_end(&self, end: u64) {
         self.end.store(end, Ordering::Release);
+    }
+
+    /// The number under which places in it are noted.
+    pub(crate) fn places(&self) -> u64 {
+        self.places.load(Ordering::Acquire)
+    }
+
+    /// Forgets what was noted of places in it: other bytes may come to lie there.
+    fn forget_places(&self) {
+        let before = self.places.swap(self.shared.cache.next_number(), Ordering::AcqRel);
+        self.shared.cache.forget(before);
     }
 
     /// The handle of its `.log`.

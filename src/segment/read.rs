@@ -3,12 +3,14 @@
 use std::io;
 
 use super::Segment;
+use super::lookup::Near;
 use super::names::Part;
+use super::reads::Buffer;
 use super::source::Source;
 use super::walk::{Resumed, batch_at, header_at, resume_behind};
 use super::window::{READ_BYTES, Window};
 use crate::error::{Cause, Error, Result};
-use crate::record::{BatchHeader, Offset};
+use crate::record::{BatchHeader, HEADER_LEN, Offset};
 
 /// What to read.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +28,7 @@ pub(crate) struct ReadRange {
 /// Whole batches, each checked, in a buffer that may hold more.
 #[derive(Debug)]
 pub(crate) struct Slice {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Buffer,
     pub(crate) range: std::ops::Range<usize>,
     /// Where in the file they begin.
     pub(crate) position: u64,
@@ -37,17 +39,18 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    fn empty(next_offset: Offset) -> Slice {
-        Slice { bytes: Vec::new(), range: 0..0, position: 0, next_offset, compressed: 0 }
+    /// None, behind which `next_offset` comes.
+    pub(crate) fn empty(next_offset: Offset) -> Slice {
+        Slice { bytes: Buffer::default(), range: 0..0, position: 0, next_offset, compressed: 0 }
     }
 
     /// With the bytes that a window holds from `position` on.
     fn filled(mut self, window: Window, position: u64) -> Slice {
-        let (start, bytes) = window.into_bytes();
+        let (start, bytes) = window.into_buffer();
         let from = (position - start) as usize;
         self.range = from..from + self.range.len();
         self.position = position;
-        self.bytes = bytes;
+        self.bytes = bytes.narrowed(&mut self.range);
         self
     }
 }
@@ -98,9 +101,16 @@ impl Segment {
     }
 
     fn read_as_known(&self, range: ReadRange) -> Result<Option<Slice>> {
-        let piece = range.max_bytes.saturating_add(SLACK_BYTES).min(64 << 20);
-        let mut window = Window::new(self.log_file()?, self.end(), piece);
-        let mut start = (self.start_for(&mut window, range.from)?, self.base_offset);
+        let places = self.places();
+        let piece = range.max_bytes.saturating_add(SLACK_BYTES).min(READ_BYTES);
+        let room = self.shared.reads.buffer(piece);
+        let mut window = Window::within(room, self.log_file()?, self.end(), piece);
+        let mut start = if let Some(position) = self.place_of(&mut window, places, range)? {
+            (position, range.from)
+        } else {
+            let aims = range.max_bytes < READ_BYTES / 4;
+            (self.start_for(&mut window, range.from, aims)?, self.base_offset)
+        };
         // Whether the index led there. Each fetch begins again at the front at most once.
         let mut by_index = start.0 > 0;
         loop {
@@ -135,7 +145,11 @@ impl Segment {
             }
             window.keep_from(position);
             match self.gather(&mut window, position, range)? {
-                Ok(slice) => return Ok(Some(slice.filled(window, position))),
+                Ok(slice) => {
+                    let behind = position + slice.range.len() as u64;
+                    self.shared.reads.note(places, slice.next_offset, behind);
+                    return Ok(Some(slice.filled(window, position)));
+                }
                 // The index may have led to a batch that is not where it belongs.
                 Err(_) if by_index => (start, by_index) = ((0, self.base_offset), false),
                 Err(cause) => {
@@ -168,15 +182,21 @@ impl Segment {
         let mut slice = Slice::empty(range.from);
         let mut before = None;
         let mut at = position;
+        // And the header behind the last batch, which is looked at too.
+        window.read_ahead_to(
+            position.saturating_add(range.max_bytes.saturating_add(HEADER_LEN) as u64),
+        );
         while at < window.end() {
             let taken = (at - position) as usize;
+            if taken > 0 && !self.may_fit(window, at, range.max_bytes.saturating_sub(taken))? {
+                break;
+            }
             let header = match self.batch_of_segment(window, at, (before, range.segment_end))? {
                 Ok(header) => header,
                 Err(cause) if taken == 0 => return Ok(Err(cause)),
                 Err(_) => break,
             };
-            let fits = taken == 0 || taken + header.size_bytes() <= range.max_bytes;
-            if !fits || header.last_offset() >= range.until {
+            if header.last_offset() >= range.until {
                 break;
             }
             slice.compressed += usize::from(header.attributes().codec_id() != 0);
@@ -188,6 +208,23 @@ impl Segment {
         window.at_most(position, len).map_err(|e| self.read_error(e))?;
         slice.range = 0..len;
         Ok(Ok(slice))
+    }
+
+    /// Whether a batch begins at `position` that has at most so many bytes, by what it says itself.
+    fn may_fit(&self, window: &mut Window, position: u64, bytes: usize) -> Result<bool> {
+        let header = header_at(window, position).map_err(|e| self.read_error(e))?;
+        Ok(header.is_ok_and(|header| header.size_bytes() <= bytes))
+    }
+
+    /// Where the batch begins that `range` does, if a reader noted that and it looks like it: the
+    /// batches before it end right before its first offset.
+    fn place_of(&self, window: &mut Window, places: u64, range: ReadRange) -> Result<Option<u64>> {
+        let noted = self.shared.reads.hint(places, range.from);
+        let Some(position) = noted.filter(|&position| position < window.end()) else {
+            return Ok(None);
+        };
+        let header = header_at(window, position).map_err(|e| self.read_error(e))?;
+        Ok(header.is_ok_and(|it| it.base_offset() == range.from).then_some(position))
     }
 
     /// The header of the batch at `position` if it is whole and belongs there: behind `before`,
@@ -403,18 +440,26 @@ impl Segment {
     }
 
     /// A position at or before the batch that holds `wanted`, from the offset index. An entry counts
-    /// only if the batch that it names is whole and begins at or below `wanted`.
-    pub(super) fn start_for(&self, window: &mut Window, wanted: Offset) -> Result<u64> {
+    /// only if the batch that it names is whole and begins at or below `wanted`. If little is to be
+    /// read, `aims` lets the window read as much as will be needed.
+    pub(super) fn start_for(
+        &self,
+        window: &mut Window,
+        wanted: Offset,
+        mut aims: bool,
+    ) -> Result<u64> {
         let mut slots = usize::MAX;
         let mut rebuilt = false;
-        while let Some((slot, entry)) = self.offset_entry(wanted, slots)? {
-            let position = u64::from(entry.position);
-            if position < window.end() {
-                let batch = batch_at(window, position).map_err(|e| self.read_error(e))?;
-                let offsets = self.base_offset..=wanted;
-                if batch.is_ok_and(|batch| offsets.contains(&batch.header().base_offset())) {
-                    return Ok(position);
-                }
+        loop {
+            let near = self.offset_entries(wanted, slots)?;
+            if std::mem::take(&mut aims)
+                && let Some(position) = self.aim(window, wanted, near)?
+            {
+                return Ok(position);
+            }
+            let Some((slot, entry)) = near.before else { return Ok(0) };
+            if self.begins_at_or_below(window, u64::from(entry.position), wanted)? {
+                return Ok(entry.position.into());
             }
             if !rebuilt && !self.is_growing() {
                 self.rebuild()?;
@@ -424,7 +469,57 @@ impl Segment {
                 slots = slot;
             }
         }
-        Ok(0)
+    }
+
+    /// Whether a whole batch lies at `position` that begins at or below `wanted`.
+    fn begins_at_or_below(
+        &self,
+        window: &mut Window,
+        position: u64,
+        wanted: Offset,
+    ) -> Result<bool> {
+        if position >= window.end() {
+            return Ok(false);
+        }
+        let batch = batch_at(window, position).map_err(|e| self.read_error(e))?;
+        let offsets = self.base_offset..=wanted;
+        Ok(batch.is_ok_and(|batch| offsets.contains(&batch.header().base_offset())))
+    }
+
+    /// Has the window read at once what the index entries around `wanted` say that will be needed.
+    /// The position of the batch that holds it, if that is the one which the second of them names: of
+    /// batches larger than the index interval each has an entry, with its last offset.
+    fn aim(&self, window: &mut Window, wanted: Offset, near: Near) -> Result<Option<u64>> {
+        let interval = u64::from(self.shared.index_interval_bytes);
+        let (from, first) = match near.before {
+            Some((_, entry)) => (u64::from(entry.position), entry.offset),
+            None => (0, self.base_offset - 1),
+        };
+        let Some(behind) = near.behind.filter(|it| u64::from(it.position) > from) else {
+            window.set_piece(bounded_piece(2 * interval));
+            return Ok(None);
+        };
+        let (bytes, position) = (u64::from(behind.position) - from, u64::from(behind.position));
+        if bytes > 2 * interval && wanted > first && wanted <= behind.offset {
+            // Mostly the next batch is as large as the one before.
+            window.set_piece(bounded_piece(bytes + HEADER_LEN as u64));
+            if position >= window.end() {
+                return Ok(None);
+            }
+            let header = header_at(window, position).map_err(|e| self.read_error(e))?;
+            let is_it = header
+                .is_ok_and(|it| it.base_offset() <= wanted && it.last_offset() == behind.offset);
+            return Ok(if is_it && self.begins_at_or_below(window, position, wanted)? {
+                Some(position)
+            } else {
+                None
+            });
+        }
+        let offsets = behind.offset.saturating_sub(first).max(1).unsigned_abs();
+        let before = wanted.saturating_sub(first).max(0).unsigned_abs() + 1;
+        let likely = bytes.saturating_mul(before) / offsets;
+        window.set_piece(bounded_piece(likely + likely / 8 + 2 * HEADER_LEN as u64));
+        Ok(None)
     }
 
     fn is_growing(&self) -> bool {
@@ -465,6 +560,11 @@ impl Segment {
             other => other,
         }
     }
+}
+
+/// A piece to read that an index speaks of, which may be wrong.
+fn bounded_piece(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX).min(READ_BYTES)
 }
 
 /// Whether offsets from `first` to before `end` would fit into `room` if one bit of the first one

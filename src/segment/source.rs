@@ -101,6 +101,16 @@ impl<const N: usize> Growing<N> {
         Ok(entry)
     }
 
+    /// The last entries, as far as they are in memory; those before them are in the file.
+    pub(super) fn held(&self) -> &[[u8; N]] {
+        self.tail.held()
+    }
+
+    /// The handle of its file.
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
     /// Writes what is not in the file yet.
     pub(crate) fn write(&mut self) -> io::Result<()> {
         let (bytes, position) = self.tail.unflushed();

@@ -136,7 +136,7 @@ impl Segment {
                 max_bytes: 0,
                 segment_end: Offset::MAX,
             };
-            let start = (self.start_for(&mut window, entry.offset)?, self.base_offset);
+            let start = (self.start_for(&mut window, entry.offset, false)?, self.base_offset);
             if let Ok(Some((position, _))) = self.locate(&mut window, start, range) {
                 let batch = batch_at(&mut window, position).map_err(|e| self.read_error(e))?;
                 let named = batch.is_ok_and(|batch| {

@@ -80,13 +80,20 @@ pub(crate) fn walk(
     Ok(WalkEnd { position, stop: Stop::End })
 }
 
-/// The checked batch at `position`. A message of an old format is only what its own checksum says
-/// is one.
+/// The checked batch at `position`; asked for again while it is held, it is not checked again. A
+/// message of an old format is only what its own checksum says is one.
 pub(crate) fn batch_at(
     window: &mut Window,
     position: u64,
 ) -> io::Result<Result<RecordBatch<'_>, BatchError>> {
-    Ok(whole_at(window, position)?.and_then(UncheckedBatch::check))
+    if !window.is_checked(position) {
+        let checked = whole_at(window, position)?.and_then(UncheckedBatch::check);
+        match checked.map(|batch| batch.bytes().len()) {
+            Ok(len) => window.note_checked(position, len),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(RecordBatch::decode_checked_before(window.from(position, HEADER_LEN)?))
 }
 
 fn whole_at(

@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::reads::Buffer;
 use crate::fs::File;
 use crate::wire::crc32c;
 
@@ -15,18 +16,39 @@ pub(crate) struct Window {
     file: Arc<File>,
     /// No byte from here on is looked at.
     end: u64,
-    /// Where in the file `bytes` begin.
+    /// Where in the file what is held begins.
     start: u64,
-    bytes: Vec<u8>,
+    /// How many of the first bytes of `room` are held; the others mean nothing.
+    held: usize,
+    room: Buffer,
     piece: usize,
     /// Bytes from here on stay, once they are held.
     keep_from: Option<u64>,
+    /// Bytes from here on are read only when they are asked for.
+    ahead_to: u64,
+    /// A whole batch that is held and whose checksum was found to hold.
+    checked: Range<u64>,
 }
 
 impl Window {
     /// A window on the first `end` bytes of `file`, which reads `piece` bytes at a time.
     pub(crate) fn new(file: Arc<File>, end: u64, piece: usize) -> Self {
-        Window { file, end, start: 0, bytes: Vec::new(), piece, keep_from: None }
+        Window::within(Buffer::default(), file, end, piece)
+    }
+
+    /// The same, which holds what it reads in `room`.
+    pub(super) fn within(room: Buffer, file: Arc<File>, end: u64, piece: usize) -> Self {
+        Window {
+            file,
+            end,
+            start: 0,
+            held: 0,
+            room,
+            piece,
+            keep_from: None,
+            ahead_to: u64::MAX,
+            checked: 0..0,
+        }
     }
 
     /// The file's logical end.
@@ -44,12 +66,12 @@ impl Window {
             return Ok(&[]);
         }
         let len = len.min(usize::try_from(self.end - position).unwrap_or(usize::MAX));
-        let held = self.start..self.start + self.bytes.len() as u64;
+        let held = self.start..self.start + self.held as u64;
         if position < held.start || position + len as u64 > held.end {
             self.load(position, len)?;
         }
         let from = (position - self.start) as usize;
-        Ok(&self.bytes[from..from + len])
+        Ok(&self.room.bytes[from..from + len])
     }
 
     /// Everything that is held from `position` on, at least `len` bytes unless the end is nearer.
@@ -58,7 +80,7 @@ impl Window {
             return Ok(&[]);
         }
         self.at_most(position, len)?;
-        Ok(&self.bytes[(position - self.start) as usize..])
+        Ok(&self.room.bytes[(position - self.start) as usize..self.held])
     }
 
     /// Keeps what is held from `position` on, from now on.
@@ -66,29 +88,55 @@ impl Window {
         self.keep_from = Some(position);
     }
 
+    /// Reads nothing from `position` on before it is asked for.
+    pub(super) fn read_ahead_to(&mut self, position: u64) {
+        self.ahead_to = position;
+    }
+
+    /// Reads so many bytes at a time from now on.
+    pub(super) fn set_piece(&mut self, piece: usize) {
+        self.piece = piece;
+    }
+
+    /// Whether a batch that is held at `position` was found to be whole and its checksum to hold.
+    pub(super) fn is_checked(&self, position: u64) -> bool {
+        self.checked.start == position && !self.checked.is_empty()
+    }
+
+    /// Notes that the batch is, whose bytes are held.
+    pub(super) fn note_checked(&mut self, position: u64, len: usize) {
+        self.checked = position..position + len as u64;
+    }
+
     fn load(&mut self, position: u64, len: usize) -> io::Result<()> {
         let left = usize::try_from(self.end - position).unwrap_or(usize::MAX);
-        let want = len.max(self.piece).min(left);
-        let held_end = self.start + self.bytes.len() as u64;
+        let ahead = usize::try_from(self.ahead_to.saturating_sub(position)).unwrap_or(usize::MAX);
+        let want = len.max(self.piece.min(ahead)).min(left);
+        let held_end = self.start + self.held as u64;
         let start = self.keep_from.unwrap_or(position).min(position);
         if start >= self.start && position <= held_end {
-            self.bytes.drain(..(start.min(held_end) - self.start) as usize);
-            self.start = start.min(held_end);
+            let start = start.min(held_end);
+            let gone = (start - self.start) as usize;
+            self.room.bytes.copy_within(gone..self.held, 0);
+            (self.start, self.held) = (start, self.held - gone);
         } else {
-            self.bytes.clear();
-            self.start = position;
+            (self.start, self.held) = (position, 0);
         }
-        let have = self.bytes.len();
+        if self.checked.start < self.start || self.checked.end > self.start + self.held as u64 {
+            self.checked = 0..0;
+        }
         let wanted = (position - self.start) as usize + want;
         // What a batch claims to be long may be more than there is memory.
-        let missing = wanted.saturating_sub(have);
-        self.bytes.try_reserve_exact(missing).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        self.bytes.resize(wanted.max(have), 0);
-        let result = self.file.read_exact_at(&mut self.bytes[have..], self.start + have as u64);
-        if result.is_err() {
-            self.bytes.truncate(have);
+        let bytes = &mut self.room.bytes;
+        let missing = wanted.saturating_sub(bytes.len());
+        bytes.try_reserve(missing).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        if missing > 0 {
+            bytes.resize(wanted, 0);
         }
-        result
+        let Some(room) = bytes.get_mut(self.held..wanted) else { return Ok(()) };
+        self.file.read_exact_at(room, self.start + self.held as u64)?;
+        self.held = wanted;
+        Ok(())
     }
 
     /// The checksum of a stretch of the file, read piece by piece: nothing of it is held, and holes
@@ -121,8 +169,8 @@ impl Window {
         Ok(())
     }
 
-    /// Takes the bytes that are held, and where they begin.
-    pub(crate) fn into_bytes(self) -> (u64, Vec<u8>) {
-        (self.start, self.bytes)
+    /// Takes what holds the bytes, and where in the file it begins.
+    pub(super) fn into_buffer(self) -> (u64, Buffer) {
+        (self.start, self.room)
     }
 }

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Handles, Lock};
 use crate::log::{Changes, CleanerCheckpoint, Gate, Signal, Surroundings};
-use crate::segment::IndexCache;
+use crate::segment::{IndexCache, Reads};
 
 /// How a store is opened; made by [`Store::options`].
 ///
@@ -270,6 +270,7 @@ impl StoreOptions {
             clock: self.clock,
             handles: Handles::new(self.max_open_files),
             cache: IndexCache::new(self.index_cache_bytes),
+            reads: Reads::default(),
             map_indexes: self.map_indexes,
             zeros_ahead: self.zeros_ahead,
             sync_timeout: self.sync_timeout,

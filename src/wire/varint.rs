@@ -60,8 +60,7 @@ fn put_groups(out: &mut Vec<u8>, mut value: u64) {
 /// Reads a 32-bit varint. Longer forms than needed are legal; bits beyond the 32nd are dropped.
 #[inline]
 pub(crate) fn get(from: &mut Cursor<'_>) -> Result<i32, CursorError> {
-    let value = get_groups(from, MAX_LEN)? as u32;
-    Ok((value >> 1) as i32 ^ -((value & 1) as i32))
+    Ok(unzigzag(get_groups(from, MAX_LEN)? as u32))
 }
 
 /// Reads a 64-bit varint.
@@ -74,6 +73,35 @@ pub(crate) fn get_long(from: &mut Cursor<'_>) -> Result<i64, CursorError> {
 /// Reads what [`put_unsigned`] wrote; bits beyond the 32nd are dropped.
 pub(crate) fn get_unsigned(from: &mut Cursor<'_>) -> Result<u32, CursorError> {
     Ok(get_groups(from, MAX_LEN)? as u32)
+}
+
+/// The 32-bit varint that `word` begins with at its lowest byte, and how many bytes it takes; none if
+/// those are more than four. Bytes that a word does not have count as zeros: who shifted it has to
+/// ask whether the varint ends within what is left.
+#[inline]
+pub(crate) fn in_word(word: u64) -> Option<(i32, usize)> {
+    let group = |at: u32| (word >> (8 * at)) as u32 & 0x7f;
+    let goes_on = |at: u32| word >> (8 * at + 7) & 1 == 1;
+    let mut value = group(0);
+    let mut len = 1;
+    if goes_on(0) {
+        (value, len) = (value | group(1) << 7, 2);
+        if goes_on(1) {
+            (value, len) = (value | group(2) << 14, 3);
+            if goes_on(2) {
+                (value, len) = (value | group(3) << 21, 4);
+                if goes_on(3) {
+                    return None;
+                }
+            }
+        }
+    }
+    Some((unzigzag(value), len))
+}
+
+#[inline]
+const fn unzigzag(value: u32) -> i32 {
+    (value >> 1) as i32 ^ -((value & 1) as i32)
 }
 
 #[inline]
@@ -136,6 +164,16 @@ mod tests {
             put(&mut out, short);
             prop_assert_eq!(out.len(), len(short));
             prop_assert_eq!(get(&mut Cursor::new(&out)), Ok(short));
+        }
+
+        #[test]
+        fn a_varint_in_a_word_is_the_one_that_is_read_byte_by_byte(bytes: [u8; 8], shift in 0_u32..8) {
+            // Short ones are rare among random bytes.
+            let word = u64::from_le_bytes(bytes) & u64::MAX >> (8 * shift);
+            let bytes = word.to_le_bytes();
+            let mut cursor = Cursor::new(&bytes);
+            let read = get(&mut cursor).ok().map(|value| (value, 8 - cursor.remaining()));
+            prop_assert_eq!(in_word(word), read.filter(|&(_, len)| len <= 4));
         }
     }
 }

@@ -83,6 +83,9 @@ pub(crate) fn check_fetch(log: &Log, model: &Model, offset: i64, max_bytes: usiz
         }
     }
     assert!(records.next().is_none(), "records that nobody appended");
+    let first = fetched.records().next().map(|record| record.unwrap().offset());
+    let got = log.get(offset, FetchOptions::new(), |record| assert_eq!(record.offset(), offset));
+    assert_eq!(got.unwrap().is_some(), first == Some(offset), "the record at {offset} alone");
     assert!(fetched.bytes().len() <= max_bytes || fetched.batches().count() == 1);
     assert_eq!(fetched.next_offset(), next);
     next

@@ -1,0 +1,110 @@
+//! One record by its offset.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use super::fetch::{FetchOptions, Isolation, fetch_from};
+use super::fetched::Fetched;
+use super::handle::Log;
+use super::opened::Opened;
+use super::view::View;
+use crate::error::Result;
+use crate::record::{FetchedRecord, Offset, Pieces};
+
+thread_local! {
+    /// Room for a piece of a batch.
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Room of more bytes is not kept.
+const MOST_KEPT: usize = 128 << 10;
+
+/// What a record is read from.
+enum Source {
+    /// The piece that was read, of this batch.
+    Piece(Arc<Pieces>),
+    /// The whole batch.
+    Batch(Fetched),
+}
+
+impl Log {
+    /// Looks at one record: gives it to `look`, and its answer back. None if there is no record at
+    /// `offset` that these options let be seen: behind the end, dropped by compaction, a control
+    /// record, or of an aborted transaction. How many bytes the options allow makes no difference.
+    ///
+    /// Of a large batch that is not compressed a small piece is read, once the whole of it was: what
+    /// a record's bytes have to sum to is remembered of the batch's own checksum, for the batches
+    /// that were asked for last, in at most 4 MiB for a store.
+    ///
+    /// ```
+    /// use strandline::{Batch, Durability, FetchOptions, Record, Store, TopicOptions};
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let store = Store::options().open(dir.path().join("data"))?;
+    /// # let log = store.create_topic("events", TopicOptions::new())?.partition(0)?;
+    /// let batch = Batch::of(["a", "b", "c"].map(|value| Record::new().value(value)));
+    /// log.append(batch, Durability::Written)?;
+    /// let value = log.get(1, FetchOptions::new(), |record| record.value().map(<[u8]>::to_vec))?;
+    /// assert_eq!(value, Some(Some(b"b".to_vec())));
+    /// # store.close()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::fetch`].
+    pub fn get<T>(
+        &self,
+        offset: Offset,
+        options: FetchOptions,
+        look: impl FnOnce(&FetchedRecord<'_>) -> T,
+    ) -> Result<Option<T>> {
+        let opened = self.opened()?;
+        let options = options.max_bytes(0);
+        let room = RefCell::new(ROOM.take());
+        let find = |view: &View| find(&opened, view, (offset, options), &mut room.borrow_mut());
+        let found = opened.read(find);
+        let room = room.into_inner();
+        let answer = found.and_then(|found| match &found {
+            Source::Piece(batch) => Ok(batch.record_in(&room, offset).map(|it| look(&it))),
+            Source::Batch(fetched) => match fetched.records().next() {
+                Some(Ok(record)) if record.offset() == offset => Ok(Some(look(&record))),
+                Some(Err(error)) => Err(error),
+                _ => Ok(None),
+            },
+        });
+        if room.capacity() <= MOST_KEPT {
+            ROOM.set(room);
+        }
+        answer
+    }
+}
+
+fn find(
+    opened: &Opened,
+    view: &View,
+    (offset, options): (Offset, FetchOptions),
+    room: &mut Vec<u8>,
+) -> Result<Source> {
+    let is_there = view.log_start_offset <= offset && offset < opened.readable_end(view, options);
+    let Some(segment) = view.segment_for(offset).filter(|_| is_there) else {
+        return fetch_from(opened, view, offset, options).map(Source::Batch);
+    };
+    let segment = &view.segments[segment];
+    if let Some(batch) = segment.read_piece(offset, room)? {
+        let attributes = batch.header().attributes();
+        let is_decided =
+            options.isolation != Isolation::ReadCommitted || !attributes.is_transactional();
+        if is_decided && !attributes.is_control() {
+            return Ok(Source::Piece(batch));
+        }
+    }
+    let places = segment.places();
+    let fetched = fetch_from(opened, view, offset, options)?;
+    if let Some(batch) = fetched.batches().next()
+        && (batch.header().base_offset()..=batch.header().last_offset()).contains(&offset)
+    {
+        segment.note_pieces(places, fetched.position, &batch);
+    }
+    Ok(Source::Batch(fetched))
+}
