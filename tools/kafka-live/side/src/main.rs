@@ -1,5 +1,5 @@
 //! What kafka-live has strandline do, as a program that embeds it would: `fill`, `append`,
-//! `forever`, `read` and `state`. Answers are lines on standard output.
+//! `forever`, `keyed`, `follow`, `read` and `state`. Answers are lines on standard output.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -16,7 +16,8 @@ use strandline::{
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "kafka-live-side fill DIR | append DIR TOPIC PARTITION CODEC COUNT PREFIX | \
-                     forever DIR TOPIC PARTITION CODEC PREFIX | read DIR | state DIR";
+                     forever DIR TOPIC PARTITION CODEC PREFIX | keyed DIR COUNT KEYS | \
+                     follow DIR TOPIC PARTITION COUNT | read DIR | state DIR";
 const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 
 fn main() -> Result<()> {
@@ -33,6 +34,11 @@ fn main() -> Result<()> {
         ["forever", dir, topic, partition, codec, prefix] => {
             let log = Store::options().open(dir)?.log(topic, partition.parse()?)?;
             append(&log, codec, u64::MAX, prefix)
+        }
+        ["keyed", dir, count, keys] => keyed(Path::new(dir), count.parse()?, keys.parse()?),
+        ["follow", dir, topic, partition, count] => {
+            let log = open_read_only(Path::new(dir))?.log(topic, partition.parse()?)?;
+            follow(&log, count.parse()?)
         }
         ["read", dir] => read(Path::new(dir)),
         ["state", dir] => state(Path::new(dir)),
@@ -134,8 +140,64 @@ fn fill(dir: &Path) -> Result<()> {
         }
         log.append(batch, Durability::Written)?;
     }
+    log.roll()?;
+    let cleaned = store.clean("compacted")?;
+    if cleaned.records_after >= cleaned.records_before {
+        return Err("nothing was cleaned".into());
+    }
     topic("empty", 3, &[])?;
     Ok(store.close()?)
+}
+
+/// Makes a store with a topic in which `count` records with `keys` keys in all have followed each
+/// other, cleans it, and says of each key the number of its last record: what has to be left.
+fn keyed(dir: &Path, count: u64, keys: u64) -> Result<()> {
+    const BATCH: u64 = 500;
+    let store = Store::options().open(dir)?;
+    let config = [("cleanup.policy", "compact"), ("segment.bytes", "1048576")];
+    let options = TopicOptions::new().config(LogConfig::from_pairs(config)?);
+    let log = store.create_topic("keyed", options)?.partition(0)?;
+    let compression: Compression = "lz4".parse()?;
+    let mut last = std::collections::BTreeMap::new();
+    let mut at = 0;
+    while at < count {
+        let mut batch = Batch::new().compression(compression);
+        for number in at..(at + BATCH).min(count) {
+            // Every number below `keys` sooner or later, in no order.
+            let key = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+            let (key, value) = (format!("key-{:06}", key % keys), format!("value-{number:08}"));
+            batch.push(Record::new().key(&key).value(&value).timestamp(now_ms()));
+            last.insert(key, value);
+        }
+        at += BATCH;
+        log.append(batch, Durability::Written)?;
+    }
+    log.roll()?;
+    store.clean("keyed")?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for (key, value) in last {
+        writeln!(out, "{key} {value}")?;
+    }
+    out.flush()?;
+    Ok(store.close()?)
+}
+
+/// Follows a log that somebody else writes, until `count` records have come: the value of each on a
+/// line.
+fn follow(log: &Log, count: u64) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let mut follower = log.follow(log.log_start_offset()?, FetchOptions::new())?;
+    let mut seen = 0;
+    while seen < count {
+        let fetched = follower.fetch_within(std::time::Duration::from_secs(1))?;
+        for record in fetched.records() {
+            let value = record?.value().map(<[u8]>::to_vec).unwrap_or_default();
+            writeln!(out, "{seen} {}", String::from_utf8_lossy(&value))?;
+            seen += 1;
+        }
+        out.flush()?;
+    }
+    Ok(())
 }
 
 fn idempotent(log: &Log) -> Result<()> {

@@ -9,6 +9,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import live.scenarios.BackHere;
+import live.scenarios.Cleaned;
+import live.scenarios.Followed;
 import live.scenarios.FromZooKeeper;
 import live.scenarios.HandOver;
 import live.scenarios.OwnDirectory;
@@ -21,7 +23,7 @@ public final class Main {
     /** All scenarios, in the order in which they are played. */
     private static final List<Scenario> ALL = List.of(
             new OwnDirectory(), new TwentyRounds(), new HandOver(false), new HandOver(true),
-            new BackHere(), new Unprepared(), new Replicas(), new FromZooKeeper());
+            new BackHere(), new Cleaned(), new Followed(), new Unprepared(), new Replicas(), new FromZooKeeper());
     private static final long MOST_MINUTES = 30;
 
     private Main() {}

@@ -42,6 +42,14 @@ public final class HandOver implements Scenario {
         if (killed) {
             Killed.whileAppending(stage, dir, "codecs", "zstd", "killed");
         }
+        Broker broker = given(stage, dir);
+        records.addAll(stage.side("read", dir.toString()));
+        state.addAll(stage.side("state", dir.toString()));
+        return broker.start();
+    }
+
+    /** Hands a store over; the broker that can be started on it. */
+    static Broker given(Stage stage, Path dir) throws Exception {
         int port = stage.port();
         String release = stage.version.substring(0, 3);
         String[] options = {"-d", dir.toString(), "--kafka", release, "--listener", "127.0.0.1:" + port,
@@ -51,9 +59,7 @@ public final class HandOver implements Scenario {
         Differs.unless(!Files.exists(dir.resolve("meta.properties")), "--check wrote something");
         List<String> printed = stage.strandline(with(options, "hand-over", "--start-script"));
         printed.removeIf(line -> line.startsWith("note:"));
-        records.addAll(stage.side("read", dir.toString()));
-        state.addAll(stage.side("state", dir.toString()));
-        return Broker.handedOver(stage, dir, port, printed, "broker").start();
+        return Broker.handedOver(stage, dir, port, printed, "broker");
     }
 
     private static String[] with(String[] options, String... first) {
