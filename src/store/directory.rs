@@ -86,6 +86,11 @@ impl Directory {
         }
     }
 
+    /// Gives the lock to who goes on with the directory.
+    pub(super) fn into_lock(self) -> Option<Lock> {
+        self.lock.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Shows what a read-only store finds now.
     pub(super) fn refresh(&self) -> Result<()> {
         let mut found = Found::read(&self.root)?;

@@ -215,19 +215,39 @@ impl StoreOptions {
         let lock = if self.read_only {
             None
         } else {
-            // Before the lock, which leaves a file behind where there was none.
-            self.refuse_kafkas(&root, &Found::read(&root)?)?;
+            let lock_file = root.stamp_of(LOCK);
+            let lock_file =
+                lock_file.map_err(|e| Error::io("look at", root.path().join(LOCK), e))?;
+            if lock_file.is_none() {
+                // The lock leaves a file behind: what is refused is refused before.
+                self.refuse_kafkas(&root, &Found::read(&root)?)?;
+            }
             Some(take_lock(&root)?)
         };
-        let mut found = Found::read(&root)?;
-        if lock.is_some() {
-            self.refuse_kafkas(&root, &found)?;
-            if self.put_back_strays {
-                strays::put_back(&root, &found)?;
-                found = Found::read(&root)?;
-            }
+        let found = Found::read(&root)?;
+        let Some(lock) = lock else { return self.start(root, None, found) };
+        self.refuse_kafkas(&root, &found)?;
+        if self.put_back_strays && !found.strays.is_empty() {
+            return self.start_with_strays(root, lock, found);
         }
-        self.start(root, lock, found)
+        self.start(root, Some(lock), found)
+    }
+
+    /// Puts back what Kafka set aside. Its checkpoints have forgotten those logs, deleted records
+    /// among what they forgot: its marker goes first, and every log is looked at when the store is
+    /// closed, also by who opens it after a crash.
+    fn start_with_strays(self, root: Dir, lock: Lock, mut found: Found) -> Result<Store> {
+        strays::check(&root, &found)?;
+        found.look_at_metadata(&root, Metadata::default(), true)?;
+        found.refuse_replicas()?;
+        let strays = std::mem::take(&mut found.strays);
+        let directory = Directory::new(root.clone(), Some(lock), found, self.clock.clone());
+        directory.apply()?;
+        strays::put_back(&root, &strays)?;
+        let found = Found::read(&root)?;
+        let store = self.start(root, directory.into_lock(), found)?;
+        store.core().surroundings.gate.pass()?;
+        Ok(store)
     }
 
     fn root(&self, path: &Path) -> Result<Dir> {

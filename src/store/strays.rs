@@ -5,13 +5,12 @@ use super::found::Found;
 use crate::error::{Error, Result};
 use crate::fs::Dir;
 
-/// Gives stray directories their names back, where nothing else has them, and makes that durable.
-/// Each is put back or is not, whatever crash comes between; the call can be repeated.
+/// That every stray directory can have its name back.
 ///
 /// # Errors
 ///
-/// `Exists` if a name is taken, or two strays would have it: then none is renamed; `Io`.
-pub(super) fn put_back(root: &Dir, found: &Found) -> Result<()> {
+/// `Exists` if a name is taken, or two strays would have it; `Io`.
+pub(super) fn check(root: &Dir, found: &Found) -> Result<()> {
     for (at, (name, stray)) in found.strays.iter().enumerate() {
         let is_there = root.child(name).exists();
         let is_there = is_there.map_err(|error| Error::io("look at", root.path(), error))?;
@@ -24,12 +23,19 @@ pub(super) fn put_back(root: &Dir, found: &Found) -> Result<()> {
             )));
         }
     }
-    for (name, stray) in &found.strays {
+    Ok(())
+}
+
+/// Gives stray directories their names back, and makes that durable. Each is put back or is not,
+/// whatever crash comes between; the call can be repeated.
+///
+/// # Errors
+///
+/// `Io`.
+pub(super) fn put_back(root: &Dir, strays: &[(String, String)]) -> Result<()> {
+    for (name, stray) in strays {
         let renamed = root.rename(stray, name);
         renamed.map_err(|error| Error::io("rename", root.path().join(stray), error))?;
-    }
-    if found.strays.is_empty() {
-        return Ok(());
     }
     root.sync().map_err(|error| Error::io("sync", root.path(), error))
 }

@@ -267,3 +267,41 @@ fn what_kafka_set_aside_is_put_back_whole_or_not_at_all() {
     assert_eq!(values(&store.log("events", 0).unwrap()), ["one"]);
     assert!(!stray.exists() && store.warnings().is_empty(), "{:?}", store.warnings());
 }
+
+/// Real brokers did that: a deleted record was there again in Kafka, after the directory was handed
+/// over. Kafka's checkpoints know no log that was set aside, and its marker said that nothing had to be
+/// looked at.
+#[test]
+fn what_was_deleted_from_a_log_that_kafka_set_aside_stays_deleted_for_kafka() {
+    let starts = |path: &Path| {
+        let text = std::fs::read_to_string(path.join("log-start-offset-checkpoint")).unwrap();
+        text.lines().skip(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for hands_over in [false, true] {
+        let (_dir, path) = place();
+        let store = open(&path);
+        let log = store.create_topic("events", TopicOptions::new()).unwrap().partition(0).unwrap();
+        for value in ["one", "two", "three"] {
+            append(&log, value);
+        }
+        log.delete_records(Some(2)).unwrap();
+        store.close().unwrap();
+        assert_eq!(starts(&path), ["events 0 2"]);
+        // Kafka starts, sets the directory aside, rewrites its checkpoints, and stops in order.
+        for name in ["log-start-offset", "recovery-point-offset", "replication-offset"] {
+            std::fs::write(path.join(format!("{name}-checkpoint")), "0\n0\n").unwrap();
+        }
+        if !hands_over {
+            let stray = "events-0.7d304678b7f04b9493a911561a40f920-stray";
+            std::fs::rename(path.join("events-0"), path.join(stray)).unwrap();
+        }
+        let store = by_hand().0.put_back_strays(!hands_over).open(&path).unwrap();
+        if hands_over {
+            store.hand_over(&HandOverOptions::new()).unwrap();
+        } else {
+            store.close().unwrap();
+        }
+        assert_eq!(starts(&path), ["events 0 2"], "handed over: {hands_over}");
+        assert!(path.join(".kafka_cleanshutdown").exists());
+    }
+}

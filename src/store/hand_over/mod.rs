@@ -61,6 +61,9 @@ impl Core {
             self.refuse_open_transaction(&log)?;
         }
         self.surroundings.gate.pass()?;
+        // Every log is finished and checkpointed, also one that was not written to: what Kafka is
+        // told of the directory must not hang on what it has said in it before.
+        self.directory.checkpoints().stopped_cleanly = false;
         let done = self.close_and(|| {
             let unused = |topic: &str, number| self.unused_log(topic, number);
             let estate = self.estate(options, &identity, unused)?;
