@@ -146,6 +146,13 @@ impl Code {
         (Code::OffsetGoesBack..=Code::EpochGoesBack).contains(&self)
     }
 
+    /// Whether it is about something that points past the end of its log.
+    pub(crate) fn is_past_end(self) -> bool {
+        let past_end =
+            [Code::IndexPastEnd, Code::TimeIndexPastEnd, Code::SnapshotPastEnd, Code::EpochPastEnd];
+        past_end.contains(&self)
+    }
+
     /// Whether it is about an index that contradicts its log.
     pub(crate) fn is_of_index(self) -> bool {
         (Code::IndexPosition..=Code::IndexPastEnd).contains(&self)

@@ -125,6 +125,7 @@ impl Log {
             now: context.store.clock.now_ms(),
             most_inflated: MOST_INFLATED,
             progress: Arc::default(),
+            pace: None,
         };
         let mut kafka = context.kafka;
         kafka.stopped_cleanly &= !context.store.gate.is_passed();

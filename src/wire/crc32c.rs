@@ -13,7 +13,7 @@ pub(crate) fn extend(crc: u32, bytes: &[u8]) -> u32 {
 }
 
 /// The polynomial, reflected: bit 31 is the coefficient of x^0.
-const POLYNOMIAL: u32 = 0x82f6_3b78;
+pub(super) const POLYNOMIAL: u32 = 0x82f6_3b78;
 
 /// x^(8·2^k) modulo the polynomial: what shifting by 2^k bytes multiplies by.
 const POWERS: [u32; 32] = {
@@ -73,77 +73,6 @@ pub(crate) fn combine(first: u32, second: u32, second_len: u64) -> u32 {
     crc ^ second
 }
 
-/// What one byte behind some bytes makes of their checksum, before it is inverted.
-const TABLE: [u32; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let mut crc = byte as u32;
-        let mut bit = 0;
-        while bit < 8 {
-            crc = if crc & 1 == 0 { crc >> 1 } else { (crc >> 1) ^ POLYNOMIAL };
-            bit += 1;
-        }
-        table[byte] = crc;
-        byte += 1;
-    }
-    table
-};
-
-/// The byte whose entry in the table begins with a byte: no two begin with the same.
-const BEGINS: [u8; 256] = {
-    let mut begins = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        begins[(TABLE[byte] >> 24) as usize] = byte as u8;
-        byte += 1;
-    }
-    begins
-};
-
-/// A checksum that grows byte by byte, to be looked at behind each of them.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Growing(u32);
-
-impl Growing {
-    /// The checksum of no bytes.
-    pub(crate) fn new() -> Self {
-        Growing(!0)
-    }
-
-    /// Takes in the next byte.
-    #[inline]
-    pub(crate) fn push(&mut self, byte: u8) {
-        self.0 = (self.0 >> 8) ^ TABLE[((self.0 ^ u32::from(byte)) & 0xff) as usize];
-    }
-
-    /// The checksum so far.
-    #[inline]
-    pub(crate) fn sum(self) -> u32 {
-        !self.0
-    }
-}
-
-/// The only bit of `len` bytes that makes their checksum differ by `difference` when it is flipped:
-/// its byte, from the first, and its number in it. None if there is no such bit, or more than one.
-///
-/// The checksum is linear: what a flipped bit does to it depends on the bit's distance from the end
-/// alone. So the difference is led back over the bytes until it is that of a bit in the last one.
-pub(crate) fn flipped_bit(difference: u32, len: u64) -> Option<(u64, u8)> {
-    let (mut difference, mut found) = (difference, None);
-    for byte in (0..len).rev() {
-        if let Some(bit) = (0..8).find(|&bit| TABLE[1 << bit] == difference) {
-            if found.is_some() {
-                return None;
-            }
-            found = Some((byte, bit));
-        }
-        let index = BEGINS[(difference >> 24) as usize];
-        difference = ((difference ^ TABLE[index as usize]) << 8) | u32::from(index);
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -163,34 +92,7 @@ mod tests {
         assert_eq!(checksum(b"123456789"), 0xe306_9283);
     }
 
-    #[test]
-    fn a_flipped_bit_is_found_wherever_it_lies_and_two_are_not() {
-        let whole: Vec<u8> = (0..700).map(|at| (at * 7) as u8).collect();
-        for byte in 0..whole.len() {
-            for bit in 0..8 {
-                let mut flipped = whole.clone();
-                flipped[byte] ^= 1 << bit;
-                let difference = checksum(&whole) ^ checksum(&flipped);
-                let found = flipped_bit(difference, whole.len() as u64);
-                assert_eq!(found, Some((byte as u64, bit)));
-                flipped[(byte + 100) % 700] ^= 2;
-                let difference = checksum(&whole) ^ checksum(&flipped);
-                assert_eq!(flipped_bit(difference, whole.len() as u64), None);
-            }
-        }
-        assert_eq!(flipped_bit(0, 10_000), None);
-    }
-
     proptest! {
-        #[test]
-        fn growing_byte_by_byte_equals_summing(bytes: Vec<u8>) {
-            let mut growing = Growing::new();
-            for &byte in &bytes {
-                growing.push(byte);
-            }
-            prop_assert_eq!(growing.sum(), checksum(&bytes));
-        }
-
         #[test]
         fn combining_equals_summing_the_whole(a: Vec<u8>, b: Vec<u8>) {
             let whole = [a.clone(), b.clone()].concat();

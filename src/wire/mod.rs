@@ -4,6 +4,7 @@
 pub(crate) mod crc32c;
 pub(crate) mod cursor;
 pub(crate) mod field;
+pub(crate) mod syndrome;
 pub(crate) mod varint;
 
 pub(crate) use cursor::{Cursor, CursorError};

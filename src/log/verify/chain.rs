@@ -24,7 +24,7 @@ pub(super) fn below_their_names(segments: &mut [Checked]) {
     }
 }
 
-/// Holes and overlaps.
+/// Holes and overlaps. What the manifest misses already is no hole once more.
 pub(super) fn between(
     dir: &Dir,
     segments: &[Checked],
@@ -33,6 +33,8 @@ pub(super) fn between(
 ) {
     if let (Some(first), Some(epoch)) = (segments.first(), epochs.and_then(<[_]>::first))
         && epoch.start_offset < first.base
+        && first.summary.below == 0
+        && !is_missed(epoch.start_offset, findings)
     {
         let hole = hole(dir, epoch.start_offset, first.base).severity(Severity::Warning);
         findings.push(hole);
@@ -47,7 +49,7 @@ pub(super) fn between(
         let lost =
             before.summary.has_tail || before.summary.damage.iter().any(|it| it.next.is_none());
         let misplaced = before.summary.below > 0;
-        if next > end && !lost && !misplaced {
+        if next > end && !lost && !misplaced && !is_missed(end, findings) {
             let severity = if has_gaps { Severity::Info } else { Severity::Error };
             findings.push(hole(dir, end, next).severity(severity));
         } else if next < end && !misplaced {
@@ -56,6 +58,12 @@ pub(super) fn between(
             findings.push(finding.number("while the one before ends at", next, end));
         }
     }
+}
+
+/// Whether a segment that the manifest misses holds this offset.
+fn is_missed(offset: Offset, findings: &Findings) -> bool {
+    let mut missing = findings.list().iter().filter(|it| it.code == Code::SegmentMissing);
+    missing.any(|it| it.offsets.is_some_and(|(first, last)| (first..=last).contains(&offset)))
 }
 
 fn hole(dir: &Dir, from: Offset, to: Offset) -> Finding {

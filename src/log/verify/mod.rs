@@ -16,10 +16,10 @@ use crate::error::Result;
 use crate::finding::{Code, Finding, Findings, Level, Report, Severity};
 use crate::fs::Dir;
 use crate::record::{Offset, RecordBatch};
-pub(crate) use crate::segment::verify::{Checked, How};
+pub(crate) use crate::segment::verify::{Checked, How, Pace};
 use crate::segment::verify::{SegmentCheck, Tail};
 use names::Names;
-use ours::Ours;
+use ours::{Compared, Ours};
 pub use rebuild::RebuiltFile;
 pub(crate) use rebuild::rebuild;
 use replay::Replay;
@@ -154,7 +154,8 @@ impl PartitionCheck {
         self.names.findings(&self.dir, &mut findings);
         let log_end = segments.last().map_or(0, |last| last.summary.next_offset);
         chain::below_their_names(&mut segments);
-        let located = self.ours.compare(&self.dir, &mut segments, &mut findings)?;
+        let Compared { located, lost_end } =
+            self.ours.compare(&self.dir, &mut segments, &mut findings)?;
         let epochs = small::read_epochs(&self.dir, &mut findings)?;
         chain::between(&self.dir, &segments, epochs.as_deref(), &mut findings);
         if self.how.level > Level::Quick {
@@ -172,6 +173,13 @@ impl PartitionCheck {
         small::check_metadata(&self.dir, self.topic_id(), &mut findings)?;
         if let Some(replay) = replay.filter(|_| !located) {
             replay.finish(&segments, &mut findings);
+        }
+        if lost_end {
+            let of_the_end = |it: &Finding| !it.code.is_past_end();
+            findings.retain(of_the_end);
+            for checked in &mut segments {
+                checked.findings.retain(of_the_end);
+            }
         }
         Ok(Found { segments, findings: findings.into_list(), log_end })
     }

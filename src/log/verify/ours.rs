@@ -1,6 +1,7 @@
 //! Our own two files, by themselves and against the log: the manifest and the durable watermark.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::small::{flip_in, read};
 use super::{Around, about};
@@ -17,7 +18,17 @@ use crate::log::{MANIFEST, WATERMARK};
 use crate::record::{BatchHeader, HEADER_LEN as BATCH_HEADER_LEN, Offset};
 use crate::segment::names::{self, Part};
 use crate::segment::verify::{Checked, batch_around};
-use crate::wire::crc32c::{checksum, flipped_bit};
+use crate::wire::crc32c::checksum;
+use crate::wire::syndrome::flipped_bit;
+
+/// What else the comparison says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Compared {
+    /// A flipped bit was located in a header: what follows from it is no finding of its own.
+    pub(super) located: bool,
+    /// The log lost its end: so has what points there.
+    pub(super) lost_end: bool,
+}
 
 /// What both files say.
 #[derive(Debug, Default)]
@@ -89,14 +100,13 @@ impl Ours {
         }
     }
 
-    /// Compares the files with what is said of them. Whether a flipped bit was located in a header:
-    /// then what follows from it is no finding of its own.
+    /// Compares the files with what is said of them.
     pub(super) fn compare(
         &self,
         dir: &Dir,
         segments: &mut [Checked],
         findings: &mut Findings,
-    ) -> Result<bool> {
+    ) -> Result<Compared> {
         findings.extend(self.damaged.iter().cloned());
         let mut located = false;
         for (&base, entry) in &self.entries {
@@ -115,9 +125,18 @@ impl Ours {
             self.compare_indexes(dir, entry, checked)?;
         }
         if let Some(slot) = self.slot.filter(|_| self.proved) {
-            findings.extend(compare_slot(dir, &slot, segments)?);
+            let differs = compare_slot(dir, &slot, segments)?;
+            findings.extend(differs.filter(|finding| !is_told(&finding.path, segments)));
         }
-        Ok(located)
+        Ok(Compared { located, lost_end: self.lost_end(segments) })
+    }
+
+    /// Whether the last segment ends before what was durable of it.
+    fn lost_end(&self, segments: &[Checked]) -> bool {
+        let Some(last) = segments.last().filter(|_| self.proved) else { return false };
+        let slot = self.slot.filter(|slot| slot.base_offset == last.base);
+        let sealed = self.entries.get(&last.base).map(|entry| entry.log_bytes);
+        slot.map(|slot| slot.point).max(sealed).is_some_and(|durable| last.size_bytes < durable)
     }
 
     /// Whether a difference is damage: what is stale is none, unless one bit explains it.
@@ -269,6 +288,13 @@ pub(super) fn damaged(dir: &Dir, name: &str, bytes: &[u8]) -> Vec<Finding> {
         check_manifest(dir, bytes, &Manifest::decode(bytes), &mut damaged);
     }
     damaged
+}
+
+/// Whether it was said of a `.log` already that it is not as it was sealed.
+fn is_told(path: &Path, segments: &[Checked]) -> bool {
+    let of_it = segments.iter().filter(|checked| checked.path == path);
+    let mut found = of_it.flat_map(|checked| checked.findings.list());
+    found.any(|it| it.code == Code::ManifestDiffers && it.path == path)
 }
 
 /// Whether the log is what the slot says, up to its point.

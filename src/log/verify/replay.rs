@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::small::read;
 use super::{PartitionCheck, about};
-use crate::finding::{Code, Detail, Findings};
+use crate::finding::{Code, Detail, Findings, Severity};
 use crate::fs::Dir;
 use crate::index::{AbortedTxn, TXN_ENTRY_LEN};
 use crate::log::producers::{ProducerEntry, Producers};
@@ -21,6 +21,8 @@ const MOST_MARKERS: usize = 1 << 18;
 /// The state of a partition, batch by batch.
 pub(crate) struct Replay<'a> {
     dir: &'a Dir,
+    /// The last segment, if a crash may have cut it: its transaction index may be ahead.
+    crashed: Option<Offset>,
     producers: Producers,
     /// Whether everything that came before is known.
     is_whole: bool,
@@ -39,6 +41,7 @@ impl<'a> Replay<'a> {
         snapshots.reverse();
         Replay {
             dir: &of.dir,
+            crashed: of.names.bases.last().copied().filter(|_| !of.around.kafka.stopped_cleanly),
             producers: Producers::new(0),
             is_whole: of.names.bases.first() == Some(&0),
             next_offset: None,
@@ -121,6 +124,10 @@ impl<'a> Replay<'a> {
                 let mut finding =
                     about(self.dir, Code::TxnEntry, &name).at(at, TXN_ENTRY_LEN as u64);
                 finding.offsets = Some((entry.first_offset, entry.last_offset));
+                let past_end = entry.last_offset >= checked.summary.next_offset;
+                if past_end && self.crashed == Some(checked.base) {
+                    finding.severity = Severity::Warning;
+                }
                 self.findings.push(finding.text(why));
             }
         }
@@ -134,7 +141,9 @@ impl<'a> Replay<'a> {
     }
 
     fn entry_is_wrong(&self, entry: &AbortedTxn, checked: &Checked) -> Option<String> {
-        if checked.summary.may_be_lost(entry.last_offset) {
+        let summary = &checked.summary;
+        let past_tail = summary.has_tail && entry.last_offset >= summary.next_offset;
+        if past_tail || summary.may_be_lost(entry.last_offset) {
             return None;
         }
         let marker = (entry.last_offset, entry.producer_id);

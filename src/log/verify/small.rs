@@ -17,7 +17,7 @@ use crate::log::{LEADER_EPOCHS, MANIFEST, PARTITION_METADATA, WATERMARK, partiti
 use crate::record::Offset;
 use crate::segment::names::{self, Part};
 use crate::segment::verify::Checked;
-use crate::wire::crc32c::flipped_bit;
+use crate::wire::syndrome::flipped_bit;
 
 /// The most that any of these files may be.
 const MOST_BYTES: u64 = 64 << 20;

@@ -10,7 +10,7 @@ mod region;
 mod time_index;
 
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +34,19 @@ use region::Region;
 pub(crate) use region::Tail;
 use time_index::TimeIndex;
 
+/// What is told of a file and a stretch of it that was looked at.
+pub(crate) type Tell = dyn Fn(&Path, Range<u64>) + Send + Sync;
+
+/// Who is told how far a check is.
+#[derive(Clone)]
+pub(crate) struct Pace(pub(crate) Arc<Tell>);
+
+impl std::fmt::Debug for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pace")
+    }
+}
+
 /// What all checks go by.
 #[derive(Clone, Debug)]
 pub(crate) struct How {
@@ -43,6 +56,7 @@ pub(crate) struct How {
     pub(crate) most_inflated: usize,
     /// Counts the bytes that were looked at.
     pub(crate) progress: Arc<AtomicU64>,
+    pub(crate) pace: Option<Pace>,
 }
 
 /// One segment that is to be checked.
@@ -102,8 +116,14 @@ const INDEX_INTERVAL: u64 = 4096;
 /// A file that grows is looked at again so often.
 const MOST_TRIES: usize = 3;
 
+/// Progress is told behind so many bytes.
+const STEP_BYTES: u64 = 4 << 20;
+
 /// What goes by the batches of a pass.
 struct Pass<'a> {
+    how: &'a How,
+    /// How far progress was told.
+    told: u64,
     order: Order<'a>,
     records: Option<Records<'a>>,
     offset_index: Option<OffsetIndex<'a>>,
@@ -141,6 +161,8 @@ impl SegmentCheck<'_> {
         let deep = self.how.level == Level::Deep;
         let with_indexes = self.how.level > Level::Quick;
         let mut pass = Pass {
+            how: self.how,
+            told: 0,
             order: Order::new(&path, self.base, self.how.now, self.is_dense),
             records: deep.then(|| Records::new(&path, self.how.most_inflated, self.is_internal)),
             offset_index: index
@@ -251,7 +273,7 @@ impl SegmentCheck<'_> {
             let Some(finding) = looked? else { break };
             Self::take_damage(file, end, pass, finding)?;
         }
-        self.how.progress.fetch_add(end, Ordering::Relaxed);
+        pass.tell();
         Ok(end)
     }
 
@@ -359,6 +381,19 @@ impl Pass<'_> {
         }
         self.last_batch = position;
         self.position = position + header.size_bytes() as u64;
+        if self.position - self.told >= STEP_BYTES {
+            self.tell();
+        }
+    }
+
+    /// Tells how far it is.
+    fn tell(&mut self) {
+        let stretch = self.told..self.position;
+        self.told = self.position;
+        self.how.progress.fetch_add(stretch.end - stretch.start, Ordering::Relaxed);
+        if let Some(Pace(tell)) = &self.how.pace {
+            tell(self.order.path(), stretch);
+        }
     }
 }
 

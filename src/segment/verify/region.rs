@@ -7,15 +7,26 @@ use std::sync::Arc;
 
 use crate::finding::{Code, Detail, Explanation, Finding, Severity};
 use crate::fs::File;
-use crate::record::{BatchError, BatchHeader, HEADER_LEN, Offset, RawHeader};
+use crate::record::message_covered;
+use crate::record::{BatchError, BatchHeader, HEADER_LEN, LEAST_MESSAGE_LEN, Offset, RawHeader};
 use crate::segment::walk::{Resumed, batch_at, looks_like_a_batch, resume_behind, zeros_follow};
 use crate::segment::window::{READ_BYTES, Window};
-use crate::wire::crc32c::{Growing, flipped_bit};
+use crate::wire::syndrome::{CRC32, CRC32C, Sum};
 
 /// A batch whose length lies is followed for so many bytes at most.
 const MOST_FOLLOWED: u64 = 128 << 20;
-/// Where in a message of an old format begins what its checksum covers.
-const MESSAGE_COVERED_FROM: u64 = 16;
+/// Where in a batch, and in a message of an old format, its checksum lies, where begins what that
+/// covers, and which one it is.
+const OF_BATCH: Place = Place {
+    crc_at: RawHeader::CRC_AT,
+    covered_from: RawHeader::COVERED_FROM,
+    least: HEADER_LEN as u64,
+    sum: &CRC32C,
+};
+const OF_MESSAGE: Place =
+    Place { crc_at: 12, covered_from: 16, least: LEAST_MESSAGE_LEN as u64, sum: &CRC32 };
+/// Where in both the magic lies.
+const MAGIC_AT: u64 = 16;
 /// So many zeros at the end of a batch show that it was never written whole.
 const TORN_ZEROS: usize = 16;
 
@@ -32,6 +43,16 @@ impl Tail {
     fn is_normal_at(self, position: u64) -> bool {
         self.is_normal && position >= self.durable
     }
+}
+
+/// What a checksum is, and what it is of.
+#[derive(Clone, Copy)]
+struct Place {
+    crc_at: u64,
+    covered_from: u64,
+    /// The fewest bytes.
+    least: u64,
+    sum: &'static Sum,
 }
 
 /// Looks at what is no batch.
@@ -58,6 +79,38 @@ struct Failed {
     /// Its checksum as written, and over its own length.
     crc: Option<(u32, u32)>,
     explanation: Option<Explanation>,
+    /// Whether it is one of format v0 or v1.
+    is_message: bool,
+}
+
+impl Place {
+    /// The one bit that explains the difference of two checksums, the written one's own included.
+    fn flipped(
+        self,
+        window: &mut Window,
+        (position, len): (u64, u64),
+        difference: u32,
+    ) -> io::Result<Option<Explanation>> {
+        let inside = self.sum.flipped_bit(difference, len);
+        let inside = inside.map(|(at, bit)| (position + self.covered_from + at, bit));
+        let own = difference.is_power_of_two().then(|| {
+            let bit = difference.trailing_zeros();
+            (position + self.crc_at + u64::from(3 - bit / 8), (bit % 8) as u8)
+        });
+        let ((Some((byte, bit)), None) | (None, Some((byte, bit)))) = (inside, own) else {
+            return Ok(None);
+        };
+        let found = window.at_most(byte, 1)?.first().copied().unwrap_or(0);
+        Ok(Some(Explanation::FlippedBit { byte, bit, found }))
+    }
+}
+
+/// The checksum that a message carries, and the one that its bytes give.
+fn message_sums(window: &mut Window, from: u64, to: u64) -> io::Result<(u32, u32)> {
+    let (stored, covered) = message_covered(window.at_most(from, HEADER_LEN)?);
+    let mut crc = flate2::Crc::new();
+    window.for_each_piece(from + covered as u64..to, &mut |piece| crc.update(piece))?;
+    Ok((stored, crc.sum()))
 }
 
 impl Region<'_> {
@@ -95,32 +148,26 @@ impl Region<'_> {
             leads_on: false,
             crc: None,
             explanation: None,
+            is_message: false,
         };
         let Some(raw) = raw else { return Ok(failed) };
-        // One of an old format is known by its form; its checksum is another one.
-        let message = match cause {
-            BatchError::Crc { stored, computed } if raw.magic != RawHeader::MAGIC => {
-                Some((stored, computed))
-            }
-            _ => None,
-        };
-        let own_end = raw.size(message.is_some()).map(|size| position + size);
+        if self.is_message(window, &raw, &mut failed)? {
+            return Ok(failed);
+        }
+        let own_end = raw.size(false).map(|size| position + size);
         let Some(own_end) = own_end.filter(|&end| end <= self.end) else { return Ok(failed) };
         failed.own_end = Some(own_end);
         failed.leads_on = self.leads_on(window, own_end)?;
-        if message.is_some() {
-            failed.crc = message;
-            return Ok(failed);
-        }
         let covered = position + RawHeader::COVERED_FROM..own_end;
         let computed = window.checksum(covered.clone())?;
         failed.crc = Some((raw.crc, computed));
         if failed.leads_on {
-            failed.explanation = if raw.crc != computed {
+            failed.explanation = if raw.crc == computed {
+                let magic = Explanation::Magic { found: raw.magic, fits: RawHeader::MAGIC };
+                (raw.magic != RawHeader::MAGIC).then_some(magic)
+            } else if raw.magic == RawHeader::MAGIC {
                 let len = covered.end - covered.start;
-                Self::flipped(window, &raw, (position, len), raw.crc ^ computed)?
-            } else if raw.magic != RawHeader::MAGIC {
-                Some(Explanation::Magic { found: raw.magic, fits: RawHeader::MAGIC })
+                OF_BATCH.flipped(window, (position, len), raw.crc ^ computed)?
             } else {
                 None
             };
@@ -128,27 +175,57 @@ impl Region<'_> {
         Ok(failed)
     }
 
-    /// The one bit that explains the difference of two checksums, the written one's own included.
-    fn flipped(
+    /// Whether it is a message of an old format: it was told as one, or one flipped bit makes one of
+    /// it. Only its form and its checksum, which is another one, tell it from a batch.
+    fn is_message(
+        &self,
         window: &mut Window,
         raw: &RawHeader,
-        (position, len): (u64, u64),
-        difference: u32,
-    ) -> io::Result<Option<Explanation>> {
-        if raw.magic != RawHeader::MAGIC {
-            return Ok(None);
-        }
-        let inside = flipped_bit(difference, len);
-        let inside = inside.map(|(at, bit)| (position + RawHeader::COVERED_FROM + at, bit));
-        let own = difference.is_power_of_two().then(|| {
-            let bit = difference.trailing_zeros();
-            (position + RawHeader::CRC_AT + u64::from(3 - bit / 8), (bit % 8) as u8)
-        });
-        let ((Some((byte, bit)), None) | (None, Some((byte, bit)))) = (inside, own) else {
-            return Ok(None);
+        failed: &mut Failed,
+    ) -> io::Result<bool> {
+        let told = match failed.cause {
+            BatchError::Crc { stored, computed } if matches!(raw.magic, 0 | 1) => {
+                Some((stored, computed))
+            }
+            BatchError::Zeros | BatchError::Incomplete { .. } => return Ok(false),
+            _ => None,
         };
-        let found = window.at_most(byte, 1)?.first().copied().unwrap_or(0);
-        Ok(Some(Explanation::FlippedBit { byte, bit, found }))
+        let position = failed.position;
+        let own_end = raw.size(true).map(|size| position + size);
+        let Some(own_end) = own_end.filter(|&end| end <= self.end) else { return Ok(false) };
+        let leads_on = self.leads_on(window, own_end)?;
+        if told.is_none() && !leads_on {
+            return Ok(false);
+        }
+        let (stored, computed) = match told {
+            Some(sums) => sums,
+            None => message_sums(window, position, own_end)?,
+        };
+        let covered = own_end.saturating_sub(position + OF_MESSAGE.covered_from);
+        let mut explanation = None;
+        if leads_on {
+            explanation = OF_MESSAGE.flipped(window, (position, covered), stored ^ computed)?;
+        }
+        if told.is_none() {
+            // That the bit makes it a message is all that speaks for it.
+            let is_one = match explanation {
+                Some(Explanation::FlippedBit { byte, bit, found })
+                    if byte == position + MAGIC_AT =>
+                {
+                    matches!(found ^ 1 << bit, 0 | 1)
+                }
+                Some(_) => matches!(raw.magic, 0 | 1),
+                None => false,
+            };
+            if !is_one {
+                return Ok(false);
+            }
+            failed.cause = BatchError::Crc { stored, computed };
+        }
+        failed.is_message = true;
+        (failed.own_end, failed.leads_on) = (Some(own_end), leads_on);
+        (failed.crc, failed.explanation) = (Some((stored, computed)), explanation);
+        Ok(true)
     }
 
     /// Whether a batch can end here: at the end, before zeros up to it, or before another.
@@ -182,20 +259,26 @@ impl Region<'_> {
 
     /// Seeks another length with which the checksum holds and something follows.
     fn fit_length(&self, window: &mut Window, failed: &mut Failed) -> io::Result<()> {
-        let Some(raw) = failed.raw.filter(|raw| raw.magic == RawHeader::MAGIC) else {
-            return Ok(());
+        let Some(raw) = failed.raw else { return Ok(()) };
+        let (place, stored) = match raw.magic {
+            RawHeader::MAGIC => (OF_BATCH, raw.crc),
+            0 | 1 => {
+                let head = window.at_most(failed.position, HEADER_LEN)?;
+                (OF_MESSAGE, message_covered(head).0)
+            }
+            _ => return Ok(()),
         };
-        let mut growing = Growing::new();
-        let mut at = failed.position + RawHeader::COVERED_FROM;
+        let mut growing = place.sum.growing();
+        let mut at = failed.position + place.covered_from;
         let most = self.end.min(failed.position + MOST_FOLLOWED);
-        let least = failed.position + HEADER_LEN as u64;
+        let least = failed.position + place.least;
         while at < most {
             let piece = window.at_most(at, READ_BYTES)?.to_vec();
             let mut ends = Vec::new();
             for &byte in &piece {
                 growing.push(byte);
                 at += 1;
-                if growing.sum() == raw.crc && at >= least && at <= most {
+                if growing.sum() == stored && at >= least && at <= most {
                     ends.push(at);
                 }
             }
@@ -257,9 +340,8 @@ impl Region<'_> {
         finding.detail = match (code, failed.crc) {
             (Code::BatchCrc, Some((stored, computed))) => {
                 let own_end = failed.own_end.unwrap_or(end);
-                let is_message = failed.raw.is_some_and(|raw| raw.magic != RawHeader::MAGIC);
-                let from = if is_message { MESSAGE_COVERED_FROM } else { RawHeader::COVERED_FROM };
-                let covered = position + from..own_end;
+                let of = if failed.is_message { OF_MESSAGE } else { OF_BATCH };
+                let covered = position + of.covered_from..own_end;
                 Detail::Crc { stored, computed, covered }
             }
             _ => Detail::Batch(cause),

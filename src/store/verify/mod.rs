@@ -8,6 +8,7 @@ mod log_dir;
 mod shown;
 mod target;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::finding::{Level, Report};
 use crate::log::RebuiltFile;
-use crate::log::verify::{Checked, Found, How};
+use crate::log::verify::{Checked, Found, How, Pace};
 use crate::record::Offset;
 pub use file::FileKind;
 use target::{Content, Target};
@@ -28,6 +29,7 @@ pub struct VerifyOptions {
     level: Level,
     most_inflated: usize,
     clock: Clock,
+    pace: Option<Pace>,
 }
 
 impl Default for VerifyOptions {
@@ -39,7 +41,8 @@ impl Default for VerifyOptions {
 impl VerifyOptions {
     /// [`Level::Normal`], batches inflated to at most 4 GiB, the machine's clock.
     pub fn new() -> Self {
-        VerifyOptions { level: Level::Normal, most_inflated: 4 << 30, clock: Clock::wall() }
+        let (level, most_inflated, clock) = (Level::Normal, 4 << 30, Clock::wall());
+        VerifyOptions { level, most_inflated, clock, pace: None }
     }
 
     /// How closely to look.
@@ -51,6 +54,13 @@ impl VerifyOptions {
     /// The most that a batch may inflate to; one that would become larger is damage.
     pub fn max_inflated_bytes(mut self, bytes: usize) -> Self {
         self.most_inflated = bytes;
+        self
+    }
+
+    /// Calls `tell` behind every few megabytes of a `.log` that were looked at, with the file's path
+    /// and the stretch, from whichever thread did it. It may wait, to slow the work down.
+    pub fn pace(mut self, tell: impl Fn(&Path, Range<u64>) + Send + Sync + 'static) -> Self {
+        self.pace = Some(Pace(Arc::new(tell)));
         self
     }
 
@@ -96,6 +106,7 @@ impl Verification {
             now: options.clock.now_ms(),
             most_inflated: options.most_inflated,
             progress: Arc::new(AtomicU64::new(0)),
+            pace: options.pace.clone(),
         };
         Verification { how, targets: Vec::new(), pieces: Vec::new() }
     }

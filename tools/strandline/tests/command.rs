@@ -1,6 +1,16 @@
 //! The built command, run as its users run it.
 
+/// How the library's own tests damage files by recipe.
+#[allow(dead_code, reason = "they are used there")]
+#[path = "../../../tests/kafka/recovery_batches.rs"]
+mod recovery_batches;
+#[allow(dead_code, reason = "they are used there")]
+#[path = "../../../tests/kafka/text.rs"]
+mod text;
+
 mod command {
+    mod acceptance;
+    mod catalogue;
     mod clean;
     mod cookbook;
     mod dump;
@@ -10,6 +20,7 @@ mod command {
     mod kafka;
     mod kafka_odd;
     mod ls;
+    mod made;
     mod mend;
     mod pack;
     mod run;

@@ -10,6 +10,7 @@ use strandline::{
     Store, TopicOptions, VerifyOptions,
 };
 
+use super::made;
 use super::pack::unpack;
 
 /// With this set every bit is flipped: it takes minutes.
@@ -132,5 +133,34 @@ fn what_kafka_wrote_is_no_error() {
             assert_eq!(errors, Vec::<&Finding>::new(), "{version} {state}");
             assert!(report.logs.len() >= 30, "{version} {state}");
         }
+    }
+}
+
+#[test]
+fn every_flipped_bit_under_the_checksum_of_an_old_message_is_located() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join("00000000000000000100.log");
+    let inner = [0, 1].map(|at| made::message(1, at, 0, made::TIME + at, b"within"));
+    let messages = [
+        made::message(0, 100, 0, 0, b"a message of v0"),
+        made::message(1, 101, 0, made::TIME, b"a message of v1"),
+        made::message(1, 103, 1, made::TIME + 1, &made::gzip(&inner.concat())),
+        made::message(1, 104, 0, made::TIME + 2, b"the last"),
+    ];
+    let whole = messages.concat();
+    let mut from = 0;
+    for message in &messages {
+        for at in (from + 12..from + message.len()).step_by(2) {
+            let bit = (at % 8) as u8;
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << bit;
+            fs::write(&path, &flipped).unwrap();
+            let report = verify(&path);
+            let found = found(&report);
+            let want = Explanation::FlippedBit { byte: at as u64, bit, found: flipped[at] };
+            let located: Vec<_> = found.iter().map(|it| (it.position, it.explanation)).collect();
+            assert_eq!(located, [(Some(from as u64), Some(want))], "byte {at} bit {bit}");
+        }
+        from += message.len();
     }
 }

@@ -66,18 +66,10 @@ fn mend(bytes: &mut [u8]) {
         if end > bytes.len() || end < at + 61 {
             break;
         }
-        let crc = crc32c(&bytes[at + 21..end]).to_be_bytes();
+        let crc = crc32c::crc32c(&bytes[at + 21..end]).to_be_bytes();
         bytes[at + 17..at + 21].copy_from_slice(&crc);
         at = end;
     }
-}
-
-fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0_u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            if crc & 1 == 1 { (crc >> 1) ^ 0x82f6_3b78 } else { crc >> 1 }
-        })
-    })
 }
 
 /// Shows `path` in each way there is.
@@ -132,4 +124,44 @@ fn damaged_files_are_shown_in_order_and_in_plain_text() {
     }
     let seconds = started.elapsed().as_secs_f64();
     println!("layer=fuzz.command runs={inputs} distinct={inputs} failures=0 seconds={seconds:.1}");
+}
+
+/// How many single bytes are changed; `STRANDLINE_FUZZ_TIMES` for so many times as many.
+const BYTES: usize = 120;
+
+#[test]
+fn whatever_one_byte_of_a_file_becomes_each_verb_ends_as_it_should() {
+    let times = std::env::var("STRANDLINE_FUZZ_TIMES").map_or(1, |times| times.parse().unwrap());
+    let (bytes, files) = (BYTES * times, files());
+    let started = std::time::Instant::now();
+    let mut dice = Dice(0x2545_f491_4f6c_dd1d ^ times as u64);
+    let temp = tempfile::tempdir().unwrap();
+    let mut runs = 0;
+    for number in 0..bytes {
+        let (name, file) = &files[number % files.len()];
+        if file.is_empty() {
+            continue;
+        }
+        let mut changed = file.clone();
+        let at = dice.below(file.len());
+        changed[at] = [changed[at] ^ 1 << dice.below(8), 0, 0xff, 0x7f, 0x80][dice.below(5)];
+        let path = temp.path().join(name);
+        fs::write(&path, &changed).unwrap();
+        for verb in
+            [&["dump", "--json"][..], &["verify", "--deep", "--json"], &["explain", "--json"]]
+        {
+            // So little memory, and time, that a size that lies is noticed.
+            let limited = "ulimit -v 600000; exec timeout 20 \"$0\" \"$@\"";
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", limited, env!("CARGO_BIN_EXE_strandline")]).args(verb);
+            let ran = ran(command.arg(&path).output().unwrap());
+            let what = format!("{verb:?} of {name} with {:#04x} at {at}: {ran:?}", changed[at]);
+            assert!(matches!(ran.code, Some(0 | 1 | 3 | 4)), "{what}");
+            ran.json();
+            runs += 1;
+        }
+        fs::remove_file(&path).unwrap();
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    println!("layer=fuzz.command-bytes runs={runs} failures=0 seconds={seconds:.1}");
 }

@@ -78,16 +78,6 @@ fn good() -> Vec<u8> {
     fs::read(fixtures().join("dup-0").join(LOG)).unwrap()[..282].to_vec()
 }
 
-fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |mut crc: u32, &byte| {
-        crc ^= u32::from(byte);
-        for _ in 0..8 {
-            crc = if crc & 1 == 0 { crc >> 1 } else { (crc >> 1) ^ 0x82f6_3b78 };
-        }
-        crc
-    })
-}
-
 /// Codes above info, with positions.
 fn told(ran: &Ran) -> Vec<(String, Option<u64>)> {
     let told =
@@ -212,7 +202,7 @@ fn what_a_checksum_cannot_see_is_seen_by_decoding() {
     {
         let scratch = Scratch::changed(at, &bytes);
         let mut log = fs::read(scratch.partition().join(LOG)).unwrap();
-        let crc = crc32c(&log[115..188]);
+        let crc = crc32c::crc32c(&log[115..188]);
         log[111..115].copy_from_slice(&crc.to_be_bytes());
         scratch.write(LOG, &log);
         assert_eq!(scratch.verify(&[]).code, Some(0), "{code}");
