@@ -11,6 +11,7 @@ mod builder;
 mod control;
 mod encode;
 mod error;
+mod gathered;
 mod header;
 mod ids;
 mod legacy;
@@ -22,6 +23,9 @@ mod read;
 mod rebuild;
 #[expect(clippy::module_inception, reason = "it holds a record, as the others hold theirs")]
 mod record;
+mod rewrite;
+#[cfg(test)]
+mod rewrite_tests;
 mod upgrade;
 
 pub use attributes::{Attributes, TimestampType};
@@ -44,4 +48,5 @@ pub(crate) use pieces::Pieces;
 pub use read::{FetchedRecord, Header, Headers, Records};
 pub(crate) use rebuild::{RebuildError, Rebuilder, empty_batch};
 pub use record::Record;
+pub use rewrite::Rewriter;
 pub use upgrade::{UpgradeError, Upgrader};

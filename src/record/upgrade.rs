@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use super::encode::Parts;
-use super::header::NewHeader;
-use super::{Attributes, BatchError, Batches, FetchedRecord, HEADER_LEN, LeaderEpoch, Offset};
-use super::{RecordBatch, RecordError, Timestamp, TimestampType, place};
+use super::gathered::Gathered;
+use super::{BatchError, Batches, HEADER_LEN, LeaderEpoch, Offset};
+use super::{RecordBatch, RecordError, TimestampType, place};
 use crate::compression::{Codec, CompressError, Compression, Compressor, Decompressor};
-use crate::wire::varint;
 
 /// Makes record batches, v2, of messages of formats v0 and v1.
 ///
@@ -135,28 +133,46 @@ impl Upgrader {
     /// At the first that cannot be; those before it are in `out`.
     pub fn upgrade(&mut self, batches: &[u8], out: &mut Vec<u8>) -> Result<(), UpgradeError> {
         for batch in Batches::new(batches) {
-            let batch = match batch {
-                Ok(batch) => batch,
+            match batch {
+                Ok(batch) => self.add(&batch, out)?,
                 Err(error) => {
-                    self.finish(Codec::None, out)?;
+                    self.finish(out)?;
                     return Err(error.into());
                 }
-            };
-            let is_plain = batch.header().attributes().codec_id() == 0;
-            if !batch.header().is_legacy() || !is_plain {
-                self.finish(Codec::None, out)?;
-            }
-            if batch.header().is_legacy() {
-                let done = self.take(&batch, out);
-                if !is_plain || done.is_err() {
-                    self.finish(batch.codec().unwrap_or_default(), out)?;
-                }
-                done?;
-            } else {
-                out.extend_from_slice(batch.bytes());
             }
         }
-        self.finish(Codec::None, out)
+        self.finish(out)
+    }
+
+    /// Takes in one batch or message, and appends what is whole by then to `out`: messages that are in
+    /// no wrapper wait for those that follow, or for [`Upgrader::finish`].
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made into a batch; those before it are in `out`.
+    pub fn add(&mut self, batch: &RecordBatch<'_>, out: &mut Vec<u8>) -> Result<(), UpgradeError> {
+        let is_plain = batch.header().attributes().codec_id() == 0;
+        if !batch.header().is_legacy() || !is_plain {
+            self.end(Codec::None, out)?;
+        }
+        if !batch.header().is_legacy() {
+            out.extend_from_slice(batch.bytes());
+            return Ok(());
+        }
+        let done = self.take(batch, out);
+        if !is_plain || done.is_err() {
+            self.end(batch.codec().unwrap_or_default(), out)?;
+        }
+        done
+    }
+
+    /// Appends what still waits to `out`.
+    ///
+    /// # Errors
+    ///
+    /// [`UpgradeError::Compress`], [`UpgradeError::TooLarge`].
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), UpgradeError> {
+        self.end(Codec::None, out)
     }
 
     /// Gathers a message, or those of a wrapper. If it fails, what was gathered before is left.
@@ -191,34 +207,42 @@ impl Upgrader {
                     self.gathered.clear();
                     return Err(unreadable(RecordError::DeltaOutOfRange));
                 }
-                self.finish(Codec::None, out)?;
+                self.end(Codec::None, out)?;
             }
-            self.gathered.push(&record, kind);
+            self.gathered.push(&record, kind, record.offset());
         }
         Ok(())
     }
 
     /// Appends what was gathered to `out`, as one batch, if there is any.
-    fn finish(&mut self, codec: Codec, out: &mut Vec<u8>) -> Result<(), UpgradeError> {
+    fn end(&mut self, codec: Codec, out: &mut Vec<u8>) -> Result<(), UpgradeError> {
         if self.gathered.count == 0 {
             return Ok(());
         }
         let start = out.len();
-        out.resize(start + HEADER_LEN, 0);
-        let how = Compression::new(codec);
-        let compressed = self.compressor.compress(how, &self.gathered.plain, out);
-        let compressed = compressed.map_err(UpgradeError::Compress);
-        let fits = i32::try_from(out.len() - start).map_err(|_| UpgradeError::TooLarge);
-        if let Err(error) = compressed.and(fits) {
-            out.truncate(start);
-            self.gathered.clear();
-            return Err(error);
+        let done =
+            compress(&mut self.compressor, Compression::new(codec), &self.gathered.plain, out);
+        if done.is_ok() {
+            let header = self.gathered.header(codec).from_client().encode(&mut out[start..]);
+            place(&mut out[start..], &header, self.gathered.base_offset, self.leader_epoch);
         }
-        let header = self.gathered.header(codec).from_client().encode(&mut out[start..]);
-        place(&mut out[start..], &header, self.gathered.base_offset, self.leader_epoch);
         self.gathered.clear();
-        Ok(())
+        done
     }
+}
+
+/// Appends room for a header and the records, compressed, to `out`; nothing if that fails.
+pub(super) fn compress(
+    with: &mut Compressor,
+    how: Compression,
+    plain: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), UpgradeError> {
+    let start = out.len();
+    out.resize(start + HEADER_LEN, 0);
+    let compressed = with.compress(how, plain, out).map_err(UpgradeError::Compress);
+    let fits = i32::try_from(out.len() - start).map(|_| ()).map_err(|_| UpgradeError::TooLarge);
+    compressed.and(fits).inspect_err(|_| out.truncate(start))
 }
 
 /// Whose times a batch has to say that its records have, so that each reads as it did: the log's
@@ -228,85 +252,4 @@ fn timestamp_type(batch: &RecordBatch<'_>, records: &super::Records<'_>) -> Time
     let stamped = batch.header().max_timestamp();
     let mut times = records.clone().flatten().map(|record| record.timestamp());
     if times.all(|time| time == stamped) { kind } else { TimestampType::CreateTime }
-}
-
-/// Records that become one batch.
-#[derive(Debug, Default)]
-struct Gathered {
-    plain: Vec<u8>,
-    count: i32,
-    base_offset: Offset,
-    last_offset: Offset,
-    base_timestamp: Timestamp,
-    max_timestamp: Timestamp,
-    timestamp_type: TimestampType,
-}
-
-impl Gathered {
-    fn clear(&mut self) {
-        self.plain.clear();
-        self.count = 0;
-    }
-
-    /// Whether a record can be in the same batch as those before: behind them, no offset or time
-    /// too far from theirs, and no more bytes than `limit`.
-    fn takes(&self, record: &FetchedRecord<'_>, kind: TimestampType, limit: usize) -> bool {
-        if self.count == 0 {
-            return true;
-        }
-        let timestamp = record.timestamp().unwrap_or(-1);
-        let is_behind = record.offset() > self.last_offset
-            && i32::try_from(record.offset() - self.base_offset).is_ok();
-        let same_time = kind == TimestampType::CreateTime || timestamp == self.max_timestamp;
-        let bytes = HEADER_LEN + self.plain.len() + most_bytes(record);
-        is_behind
-            && kind == self.timestamp_type
-            && same_time
-            && timestamp.checked_sub(self.base_timestamp).is_some()
-            && bytes <= limit.min(i32::MAX as usize)
-    }
-
-    /// Puts a record behind the others, which can take it.
-    fn push(&mut self, record: &FetchedRecord<'_>, kind: TimestampType) {
-        let timestamp = record.timestamp().unwrap_or(-1);
-        if self.count == 0 {
-            self.timestamp_type = kind;
-            (self.base_offset, self.base_timestamp) = (record.offset(), timestamp);
-            self.max_timestamp = timestamp;
-        }
-        let parts = Parts {
-            timestamp_delta: timestamp - self.base_timestamp,
-            offset_delta: (record.offset() - self.base_offset) as i32,
-            key: record.key(),
-            value: record.value(),
-            headers: record.headers().map(|header| (header.key, header.value)),
-        };
-        let size = parts.size_bytes();
-        parts.put(size, &mut self.plain);
-        self.last_offset = record.offset();
-        self.max_timestamp = self.max_timestamp.max(timestamp);
-        self.count += 1;
-    }
-
-    fn header(&self, codec: Codec) -> NewHeader {
-        NewHeader {
-            attributes: Attributes::default()
-                .with_codec(codec)
-                .with_timestamp_type(self.timestamp_type),
-            last_offset_delta: (self.last_offset - self.base_offset) as i32,
-            base_timestamp: self.base_timestamp,
-            max_timestamp: self.max_timestamp,
-            producer_id: -1,
-            producer_epoch: -1,
-            base_sequence: -1,
-            record_count: self.count,
-        }
-    }
-}
-
-/// Bytes that a record without headers takes at most.
-fn most_bytes(record: &FetchedRecord<'_>) -> usize {
-    let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-    // Its attributes, two lengths, a count of headers, its own length and two deltas.
-    2 + 4 * varint::MAX_LEN + varint::MAX_LONG_LEN + len(record.key()) + len(record.value())
 }
