@@ -112,6 +112,29 @@ impl PathArgs {
         Ok((logs, exit))
     }
 
+    /// The directories of the partitions that are meant; no file stands for one.
+    ///
+    /// # Errors
+    ///
+    /// Usage for a file; what cannot be read.
+    pub(crate) fn partition_dirs(&self, global: &Global) -> Result<Vec<PathBuf>> {
+        let mut partitions = Vec::new();
+        for target in self.targets(global) {
+            match target? {
+                Target::Partition(partition) => partitions.push(partition.path),
+                Target::LogDirectory(directory) => {
+                    let chosen = self.partitions(&directory)?;
+                    partitions.extend(chosen.into_iter().map(|it| it.path.clone()));
+                }
+                Target::File(input) => {
+                    let why = format!("{}: the directory of a partition is wanted", input.name);
+                    return Err(Failure::usage(why));
+                }
+            }
+        }
+        Ok(partitions)
+    }
+
     /// Whether no option leaves a partition out.
     pub(crate) fn takes_all(&self) -> bool {
         self.topic.is_empty() && self.exclude.is_empty() && self.partition.is_none()

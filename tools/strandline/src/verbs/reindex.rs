@@ -11,7 +11,7 @@ use crate::global::{Global, Output};
 use crate::output::Out;
 use crate::output::human::bytes;
 use crate::output::json::Object;
-use crate::paths::{PathArgs, Target};
+use crate::paths::PathArgs;
 
 /// Makes indexes and snapshots again from the log, as Kafka's recovery would, elsewhere; or says
 /// whether those that are there are the same.
@@ -37,20 +37,7 @@ pub(crate) struct Args {
 /// Makes them again.
 pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     global.only("reindex", &[Output::Human, Output::Jsonl])?;
-    let mut partitions = Vec::new();
-    for target in args.paths.targets(global) {
-        match target? {
-            Target::Partition(partition) => partitions.push(partition.path),
-            Target::LogDirectory(directory) => {
-                let chosen = args.paths.partitions(&directory)?;
-                partitions.extend(chosen.into_iter().map(|it| it.path.clone()));
-            }
-            Target::File(input) => {
-                let why = format!("{}: the directory of a partition is wanted", input.name);
-                return Err(Failure::usage(why));
-            }
-        }
-    }
+    let partitions = args.paths.partition_dirs(global)?;
     if args.to.is_some() && partitions.len() > 1 {
         return Err(Failure::usage("--to takes one partition at a time"));
     }

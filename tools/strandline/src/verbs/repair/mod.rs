@@ -12,7 +12,7 @@ use crate::exit::{Exit, Failure, Result, complain, name_of};
 use crate::global::{Global, Output};
 use crate::output::Out;
 use crate::output::human::{count, many};
-use crate::paths::{PathArgs, Target};
+use crate::paths::PathArgs;
 use plan::Plan;
 
 /// Plans how to mend a partition, and makes a mended copy of it with --to. What is damaged goes to
@@ -50,20 +50,7 @@ pub(crate) struct Args {
 /// Plans, and carries the plan out if it is said where.
 pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     global.only("repair", &[Output::Human, Output::Jsonl])?;
-    let mut partitions = Vec::new();
-    for target in args.paths.targets(global) {
-        match target? {
-            Target::Partition(partition) => partitions.push(partition.path),
-            Target::LogDirectory(directory) => {
-                let chosen = args.paths.partitions(&directory)?;
-                partitions.extend(chosen.into_iter().map(|it| it.path.clone()));
-            }
-            Target::File(input) => {
-                let why = format!("{}: the directory of a partition is wanted", input.name);
-                return Err(Failure::usage(why));
-            }
-        }
-    }
+    let partitions = args.paths.partition_dirs(global)?;
     if args.to.is_some() && partitions.len() > 1 {
         return Err(Failure::usage("--to takes one partition at a time"));
     }
