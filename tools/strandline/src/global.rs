@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::common::size64;
 use crate::exit::{Failure, Result};
+use crate::output::decode::{Program, Rule};
 use crate::output::format::Format;
 use crate::output::record::{Encoding, Field, Redact};
 use crate::paths::Kind;
@@ -42,6 +43,16 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "HOW", default_value = "utf8")]
     #[arg(hide_default_value = true, hide_possible_values = true, hide_short_help = true)]
     pub(crate) encoding: Encoding,
+
+    /// Read keys or values: key=u32be, value='>Iqs$' (packed numbers), value=confluent
+    #[arg(long, global = true, value_name = "WHAT=FORM", value_delimiter = ',')]
+    #[arg(hide_short_help = true)]
+    pub(crate) decode: Vec<Rule>,
+
+    /// Let a program read keys or values: value='prog args'. Each goes in and comes out behind its
+    /// length, four bytes, big-endian; -1 for one that it cannot read
+    #[arg(long, global = true, value_name = "WHAT=CMD", hide_short_help = true)]
+    pub(crate) decode_cmd: Vec<Program>,
 
     /// Do not show keys, values or headers; with =sha256 show that of them
     #[arg(long, global = true, value_name = "WHAT[=sha256]", value_delimiter = ',')]
@@ -84,6 +95,20 @@ pub(crate) struct Global {
     #[arg(short = 'j', long, global = true, value_name = "N", hide_short_help = true)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+
+    /// Read no faster than so many bytes in a second: 200MB/s
+    #[arg(long, global = true, value_name = "BYTES", value_parser = crate::reading::pace::rate)]
+    #[arg(hide_short_help = true)]
+    pub(crate) rate: Option<u64>,
+
+    /// Tell the system that what was read is not needed again, so that it pushes nothing else out of
+    /// memory: the default from 256 MiB on
+    #[arg(long, global = true, hide_short_help = true, conflicts_with = "no_polite")]
+    pub(crate) polite: bool,
+
+    /// Leave what was read in memory, however much it is
+    #[arg(long, global = true, hide_short_help = true)]
+    pub(crate) no_polite: bool,
 
     /// The time zone of times for people: utc, local, +02:00
     #[arg(long, global = true, value_name = "ZONE", default_value = "utc")]
@@ -180,6 +205,23 @@ impl Global {
         let names: Vec<_> = possible.iter().map(name).collect();
         let asked = name(&self.output());
         Err(Failure::usage(format!("{verb} writes {}, not {asked}", names.join(", "))))
+    }
+
+    /// Refuses to show plain bytes where something must not be shown.
+    ///
+    /// # Errors
+    ///
+    /// Usage, with `--redact`.
+    pub(crate) fn shows_plain_bytes(&self, verb: &str) -> Result<()> {
+        if self.redact.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::usage(format!("{verb} shows plain bytes, which --redact cannot hide")))
+    }
+
+    /// Whether keys or values are decoded.
+    pub(crate) fn decodes(&self) -> bool {
+        !self.decode.is_empty() || !self.decode_cmd.is_empty()
     }
 
     /// How many threads to work with.

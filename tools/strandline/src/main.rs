@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         return kafka_mode::run(&arguments).into();
     }
     let Cli { global, verb, .. } = Cli::read(std::env::args_os().collect());
+    reading::pace::set(&global);
     match verb.run(&global) {
         Ok(exit) => exit.into(),
         Err(Failure { exit, message, .. }) => {

@@ -14,6 +14,7 @@ mod command {
     mod clean;
     mod cookbook;
     mod dump;
+    mod export;
     mod flips;
     mod fuzz;
     mod golden;
@@ -25,6 +26,7 @@ mod command {
     mod pack;
     mod run;
     mod select;
+    mod shown;
     mod stat;
     mod store;
     mod txn;

@@ -116,15 +116,7 @@ mod tests {
                 .map(Result::unwrap)
             {
                 let mut line = Vec::new();
-                let (topic, partition, number) = ("t", 0, 0);
-                let row = Row {
-                    record: &record,
-                    batch: None,
-                    batch_position: None,
-                    topic,
-                    partition,
-                    number,
-                };
+                let row = Row::of(&record, None, None, ("t", 0, 0));
                 Writer::plain_json().write(row, &mut line).unwrap();
                 let parsed = parse(&line).unwrap().unwrap();
                 assert_eq!(parsed.key.as_deref(), record.key());

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use strandline::record::{BatchHeader, FetchedRecord};
 
+use super::decode::Text;
 use super::escape::escaped;
 use super::json::{codec_name, decimal, string};
 use crate::{base64, time};
@@ -21,6 +22,9 @@ What there is not is `-`, and nothing for a null key or value.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
     pub(crate) record: &'a FetchedRecord<'a>,
+    /// Its key and its value, as they are to be shown.
+    pub(crate) key: Text<'a>,
+    pub(crate) value: Text<'a>,
     /// The header of its batch, if that is known.
     pub(crate) batch: Option<&'a BatchHeader>,
     /// Where in its file that batch begins, if that is known.
@@ -29,6 +33,19 @@ pub(crate) struct Row<'a> {
     pub(crate) partition: u32,
     /// How many records were written before it.
     pub(crate) number: u64,
+}
+
+impl<'a> Row<'a> {
+    /// A record of a batch, as it lies there.
+    pub(crate) fn of(
+        record: &'a FetchedRecord<'a>,
+        batch: Option<&'a BatchHeader>,
+        batch_position: Option<u64>,
+        (topic, partition, number): (&'a str, u32, u64),
+    ) -> Row<'a> {
+        let (key, value) = (record.key().into(), record.value().into());
+        Row { record, key, value, batch, batch_position, topic, partition, number }
+    }
 }
 
 /// A format, read and ready.
@@ -111,6 +128,11 @@ impl Format {
         Ok(Format(items))
     }
 
+    /// Whether headers are in it.
+    pub(crate) fn shows_headers(&self) -> bool {
+        self.0.iter().any(|item| matches!(item, Item::Headers(_)))
+    }
+
     /// Whether the running number is in it.
     pub(crate) fn counts(&self) -> bool {
         self.0.contains(&Item::Number(Number::Running))
@@ -127,7 +149,7 @@ impl Format {
             match item {
                 Item::Literal(bytes) => out.extend_from_slice(bytes),
                 Item::Bytes(field, encoding) => write_bytes(field.of(row), *encoding, out),
-                Item::Size(field, form) => write_size(field.of(row), *form, out),
+                Item::Size(field, form) => write_size(field.stored(row), *form, out),
                 Item::Number(number) => match number.of(row) {
                     Some(value) => decimal(value, out),
                     None => out.push(b'-'),
@@ -272,6 +294,16 @@ fn push_literal(rest: &mut &str, items: &mut Vec<Item>) -> Result<(), String> {
 impl Field {
     fn of(self, row: Row<'_>) -> Option<&[u8]> {
         match self {
+            Field::Key => row.key.bytes,
+            Field::Value => row.value.bytes,
+        }
+    }
+}
+
+impl Field {
+    /// As it lies there.
+    fn stored(self, row: Row<'_>) -> Option<&[u8]> {
+        match self {
             Field::Key => row.record.key(),
             Field::Value => row.record.value(),
         }
@@ -391,14 +423,8 @@ mod tests {
             {
                 if record.offset() == offset {
                     let batch = Some(batch.header());
-                    let row = Row {
-                        record: &record,
-                        batch,
-                        batch_position: Some(piece.position),
-                        topic: "basic",
-                        partition: 3,
-                        number: 41,
-                    };
+                    let place = ("basic", 3, 41);
+                    let row = Row::of(&record, batch, Some(piece.position), place);
                     format.write(row, &mut out).unwrap();
                 }
             }

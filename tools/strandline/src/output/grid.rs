@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Out;
-use super::style::Ink;
+use super::style::{Ink, Style};
 use crate::exit::Result;
 
 /// To which side a column's cells are set.
@@ -11,6 +11,15 @@ use crate::exit::Result;
 pub(crate) enum Align {
     Left,
     Right,
+}
+
+/// The colour of a column of this name.
+fn ink_of(name: &str) -> Option<Ink> {
+    match name {
+        _ if name.contains("OFFSET") => Some(Ink::Offset),
+        _ if name.contains("SIZE") || name.contains("BYTES") => Some(Ink::Good),
+        _ => None,
+    }
 }
 
 /// A table that is gathered, then written.
@@ -49,30 +58,35 @@ impl Grid {
         let names: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
         let (faint, bold, off) =
             (out.style.on(Ink::Faint), out.style.on(Ink::Bold), out.style.off());
-        out.row(format_args!("{faint}{}{off}", self.line(&names, &widths)))?;
+        out.row(format_args!("{faint}{}{off}", self.line(&names, &widths, Style::PLAIN)))?;
         for row in &self.rows {
             let cells: Vec<&str> = row.iter().map(String::as_str).collect();
-            out.row(self.line(&cells, &widths))?;
+            let line = self.line(&cells, &widths, out.style);
+            out.row(line)?;
         }
         if let Some(total) = &self.total {
             let cells: Vec<&str> = total.iter().map(String::as_str).collect();
-            out.row(format_args!("{bold}{}{off}", self.line(&cells, &widths)))?;
+            out.row(format_args!("{bold}{}{off}", self.line(&cells, &widths, Style::PLAIN)))?;
         }
         Ok(())
     }
 
-    fn line(&self, cells: &[&str], widths: &[usize]) -> String {
+    fn line(&self, cells: &[&str], widths: &[usize], style: Style) -> String {
         let mut line = String::new();
-        for ((cell, &width), (_, align)) in cells.iter().zip(widths).zip(&self.columns) {
+        for ((cell, &width), (name, align)) in cells.iter().zip(widths).zip(&self.columns) {
             // A column without anything takes no room.
             if width == 0 {
                 continue;
             }
             let gap = if line.is_empty() { "" } else { "  " };
             line.push_str(gap);
+            let (on, off) = match ink_of(name) {
+                Some(ink) => (style.on(ink), style.off()),
+                None => ("", ""),
+            };
             let _ = match align {
-                Align::Left => write!(line, "{cell:<width$}"),
-                Align::Right => write!(line, "{cell:>width$}"),
+                Align::Left => write!(line, "{on}{cell:<width$}{off}"),
+                Align::Right => write!(line, "{on}{cell:>width$}{off}"),
             };
         }
         line.truncate(line.trim_end().len());

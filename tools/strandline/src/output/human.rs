@@ -4,9 +4,13 @@ use std::io::Write;
 
 use strandline::record::{BatchHeader, ControlRecord, FetchedRecord};
 
+use super::decode::Text;
 use super::escape::{escaped, one_line};
+use super::format::Row;
 use super::json::control_name;
+use super::record::{Masked, Redact};
 use super::style::{Ink, Style};
+use crate::global::Global;
 use crate::internal::spoken::Spoken;
 use crate::time::Times;
 
@@ -24,30 +28,46 @@ pub(crate) struct Rows {
     key_width: usize,
     size_width: usize,
     times: Times,
+    redact: Vec<Redact>,
     scratch: Vec<u8>,
 }
 
 impl Rows {
-    pub(crate) fn new(style: Style, width: Option<usize>, times: Times) -> Rows {
+    pub(crate) fn new(style: Style, width: Option<usize>, global: &Global) -> Rows {
         Rows {
             style,
             width,
             offset_width: 3,
             key_width: 8,
             size_width: 5,
-            times,
+            times: global.times(),
+            redact: global.redact.clone(),
             scratch: Vec::new(),
         }
     }
 
-    /// Appends the line of a record.
+    /// Whether something must not be shown.
+    pub(crate) fn redacts(&self) -> bool {
+        !self.redact.is_empty()
+    }
+
+    /// Appends the line of a record as it lies there.
     pub(crate) fn record(&mut self, record: &FetchedRecord<'_>, out: &mut Vec<u8>) {
+        self.row(Row::of(record, None, None, ("", 0, 0)), out);
+    }
+
+    /// Appends the line of a record.
+    pub(crate) fn row(&mut self, row: Row<'_>, out: &mut Vec<u8>) {
+        let record = row.record;
+        let hidden = Masked::of(row, &self.redact);
+        let row = hidden.row(row);
         let start = out.len();
         let mut used = self.begin(record, out);
         let key = &mut self.scratch;
         key.clear();
         key.extend_from_slice(b"key=");
-        quoted(record.key(), key);
+        schema(row.key, key);
+        quoted(row.key.bytes, key);
         if self.width.is_some() {
             shorten(key, WIDEST_KEY);
         }
@@ -64,7 +84,8 @@ impl Rows {
         let _ = write!(out, "{on}{size:>width$}{off}  ", width = self.size_width);
         let tail = &mut self.scratch;
         tail.clear();
-        if let Some(value) = record.value() {
+        schema(row.value, tail);
+        if let Some(value) = row.value.bytes {
             if value.is_empty() { tail.extend_from_slice(b"\"\"") } else { escaped(value, tail) }
         }
         let value_columns = columns(tail);
@@ -72,7 +93,8 @@ impl Rows {
             tail.extend_from_slice(if number == 0 { b"  headers: " } else { b"  " });
             name(header.key, tail);
             tail.push(b'=');
-            quoted(header.value, tail);
+            let hidden = header.value.and_then(|value| Redact::of_header(&self.redact, value));
+            quoted(hidden.as_deref().or(header.value), tail);
         }
         let left = self.width.map(|width| width.saturating_sub(used + 2));
         cut(tail, value_columns, left, out);
@@ -148,6 +170,13 @@ impl Rows {
         let used = self.offset_width + 1 + padded(&self.scratch, TIME_WIDTH, out);
         out.extend_from_slice(b"  ");
         used + 2
+    }
+}
+
+/// Appends which schema a decoded key or value names.
+fn schema(text: Text<'_>, out: &mut Vec<u8>) {
+    if let Some(schema) = text.schema {
+        let _ = write!(out, "schema {schema}: ");
     }
 }
 

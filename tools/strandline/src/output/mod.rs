@@ -1,5 +1,6 @@
 //! What is written: standard output in large pieces, and the forms of records.
 
+pub(crate) mod decode;
 pub(crate) mod destination;
 pub(crate) mod escape;
 pub(crate) mod format;

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use sha2::{Digest, Sha256};
 use strandline::record::{BatchHeader, FetchedRecord};
 
+use super::decode::Text;
 use super::escape::escaped;
 use super::format::{Format, Row};
 use super::json::{codec_name, decimal, string};
@@ -144,6 +145,10 @@ impl Writer {
             (None, Output::Raw) => Form::Raw,
             (None, _) => return Ok(None),
         };
+        let hides_headers = global.redact.iter().any(|rule| rule.what == Bytes::Header);
+        if hides_headers && matches!(&form, Form::Format(format) if format.shows_headers()) {
+            return Err(Failure::usage("%h shows the headers that --redact hides"));
+        }
         let fields = if global.fields.is_empty() { usual.to_vec() } else { global.fields.clone() };
         Ok(Some(Writer {
             form,
@@ -213,10 +218,12 @@ impl Writer {
             Form::Json => self.json(row, out),
             Form::Csv => self.csv(row, out),
             Form::Format(format) => {
-                return format.write(row, out).map_err(Failure::usage);
+                let hidden = Masked::of(row, &self.redact);
+                return format.write(hidden.row(row), out).map_err(Failure::usage);
             }
             Form::Raw => {
-                out.extend_from_slice(row.record.value().unwrap_or_default());
+                let hidden = Masked::of(row, &self.redact);
+                out.extend_from_slice(hidden.row(row).value.bytes.unwrap_or_default());
                 out.push(b'\n');
             }
         }
@@ -240,6 +247,7 @@ impl Writer {
                     let name = if field == Field::Key { "keyEncoding" } else { "valueEncoding" };
                     let which = if field == Field::Key { Bytes::Key } else { Bytes::Value };
                     self.json_bytes(bytes, which, name, out);
+                    json_decoded(field, row, out);
                 }
                 Is::Headers => self.json_headers(row.record, out),
             }
@@ -254,7 +262,8 @@ impl Writer {
     /// What a record of an internal topic says, unless a part of it must not be shown or only some
     /// fields are asked for.
     fn spoken<'a>(&self, row: Row<'a>) -> Option<Spoken<'a>> {
-        let all = self.redact.is_empty() && self.fields.contains(&Field::Value);
+        let as_it_is = !row.key.decoded && !row.value.decoded;
+        let all = self.redact.is_empty() && self.fields.contains(&Field::Value) && as_it_is;
         let record = row.record;
         all.then(|| Spoken::of(row.topic, record.key(), record.value())).flatten()
     }
@@ -351,6 +360,68 @@ impl Writer {
     }
 }
 
+/// Appends which schema a decoded key or value names.
+fn json_decoded(field: Field, row: Row<'_>, out: &mut Vec<u8>) {
+    let (name, text) = match field {
+        Field::Key => ("key", row.key),
+        _ => ("value", row.value),
+    };
+    if let Some(schema) = text.schema {
+        let _ = write!(out, ",\"{name}SchemaId\":{schema}");
+    }
+}
+
+/// A record's key and value as the rules let them be seen, where a rule says something of them.
+pub(crate) struct Masked {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+}
+
+impl Masked {
+    pub(crate) fn of(row: Row<'_>, rules: &[Redact]) -> Masked {
+        let mut it = Masked { key: None, value: None };
+        for rule in rules {
+            let (text, to) = match rule.what {
+                Bytes::Key => (row.key, &mut it.key),
+                Bytes::Value => (row.value, &mut it.value),
+                Bytes::Header => continue,
+            };
+            *to = text.bytes.map(|bytes| rule.shown(bytes));
+        }
+        it
+    }
+
+    /// The row with them.
+    pub(crate) fn row<'a>(&'a self, row: Row<'a>) -> Row<'a> {
+        let text = |hidden: &'a Option<Vec<u8>>, text| match hidden {
+            Some(bytes) => Text { bytes: Some(bytes), decoded: true, schema: None },
+            None => text,
+        };
+        Row { key: text(&self.key, row.key), value: text(&self.value, row.value), ..row }
+    }
+}
+
+impl Redact {
+    /// What is shown of some bytes.
+    fn shown(self, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        hidden(bytes, self.hash, &mut out);
+        out
+    }
+
+    /// What is shown of a key, by the rules.
+    pub(crate) fn of_key(rules: &[Redact], key: &[u8]) -> Option<Vec<u8>> {
+        let rule = rules.iter().find(|rule| rule.what == Bytes::Key)?;
+        Some(rule.shown(key))
+    }
+
+    /// What is shown of a header's value, by the rules.
+    pub(crate) fn of_header(rules: &[Redact], value: &[u8]) -> Option<Vec<u8>> {
+        let rule = rules.iter().find(|rule| rule.what == Bytes::Header)?;
+        Some(rule.shown(value))
+    }
+}
+
 /// What is in a field.
 enum Is<'a> {
     Nothing,
@@ -408,8 +479,8 @@ impl Field {
             Field::Offset => Is::Number(record.offset()),
             Field::Timestamp => number(record.timestamp()),
             Field::TimestampType => Is::Text(record.timestamp_type().name()),
-            Field::Key => bytes(record.key()),
-            Field::Value => bytes(record.value()),
+            Field::Key => bytes(row.key.bytes),
+            Field::Value => bytes(row.value.bytes),
             Field::KeySize => size(record.key()),
             Field::ValueSize => size(record.value()),
             Field::Sequence => number(record.sequence().map(|it| it.0.into())),

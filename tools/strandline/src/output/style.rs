@@ -19,6 +19,8 @@ pub(crate) enum Ink {
     Good,
     /// What does not hold: red.
     Bad,
+    /// What has no meaning yet: magenta.
+    Unknown,
     /// What stands around: dim.
     Faint,
     /// What a section begins with.
@@ -49,6 +51,7 @@ impl Style {
             Ink::Offset => "\x1b[34m",
             Ink::Good => "\x1b[32m",
             Ink::Bad => "\x1b[31m",
+            Ink::Unknown => "\x1b[35m",
             Ink::Faint => "\x1b[2m",
             Ink::Bold => "\x1b[1m",
         }

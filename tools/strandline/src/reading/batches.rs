@@ -6,6 +6,7 @@ use strandline::{LogFile, Piece};
 
 use crate::exit::{Exit, Result, complain};
 use crate::paths::OneLog;
+use crate::reading::pace::Pieces;
 
 /// Gives out every batch whose checksum holds. The exit says whether damage was passed over.
 pub(crate) fn each_batch(
@@ -15,7 +16,7 @@ pub(crate) fn each_batch(
     let mut exit = Exit::Done;
     for segment in &log.segments {
         let file = LogFile::open_at(&segment.path, segment.base()?)?;
-        let mut pieces = file.pieces();
+        let mut pieces = Pieces::of(&file, &segment.path, 0);
         while let Some(piece) = pieces.next_piece()? {
             match piece.what {
                 Piece::Batch(batch) => give(&batch)?,

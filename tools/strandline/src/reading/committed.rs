@@ -7,7 +7,7 @@ use std::path::Path;
 use strandline::compression::Decompressor;
 use strandline::record::{BatchHeader, ControlRecord, RecordBatch, TransactionEnd};
 
-use super::headers::{Found, Headers};
+use super::headers::each_header;
 use super::{open, read_at};
 use crate::exit::{Failure, Result};
 use crate::paths::OneLog;
@@ -20,6 +20,8 @@ const MOST_MARKER_BYTES: usize = 1 << 10;
 pub(crate) struct Hidden {
     /// Of each producer the first and last offsets of its aborted transactions.
     aborted: HashMap<i64, Vec<(i64, i64)>>,
+    /// Where the open transaction of each producer begins.
+    open: HashMap<i64, i64>,
     /// The first offset of a transaction that is still open.
     pub(crate) last_stable_offset: Option<i64>,
 }
@@ -27,24 +29,29 @@ pub(crate) struct Hidden {
 impl Hidden {
     /// Looks at the headers of a whole log, and at its markers.
     pub(crate) fn of(log: &OneLog) -> Result<Hidden> {
-        let (mut hidden, mut open) = (Hidden::default(), HashMap::new());
+        Hidden::upto(log, i64::MAX)
+    }
+
+    /// The same of what lies before an offset.
+    pub(crate) fn upto(log: &OneLog, end: i64) -> Result<Hidden> {
+        let mut hidden = Hidden::default();
         for input in &log.segments {
-            let failed = |error| Failure::io("read", &input.path, &error);
-            let mut headers = Headers::open(&input.path).map_err(failed)?;
-            while let Some(Found::Batch(position, header)) = headers.next().map_err(failed)? {
-                hidden.take(&input.path, position, &header, &mut open)?;
-            }
+            each_header(input, 0, &mut |position, header| {
+                if header.base_offset() >= end {
+                    return Ok(false);
+                }
+                let path = &input.path;
+                hidden.take(header, || marker(path, position, header)).map(|()| true)
+            })?;
         }
-        hidden.last_stable_offset = open.values().min().copied();
         Ok(hidden)
     }
 
-    fn take(
+    /// Takes in the next batch of the log; `end` says what its marker says.
+    pub(crate) fn take(
         &mut self,
-        path: &Path,
-        position: u64,
         header: &BatchHeader,
-        open: &mut HashMap<i64, i64>,
+        end: impl FnOnce() -> Result<Option<TransactionEnd>>,
     ) -> Result<()> {
         let attributes = header.attributes();
         let Some(id) = header.producer_id().map(|id| id.0) else { return Ok(()) };
@@ -52,15 +59,30 @@ impl Hidden {
             return Ok(());
         }
         if !attributes.is_control() {
-            open.entry(id).or_insert(header.base_offset());
+            let first = *self.open.entry(id).or_insert(header.base_offset());
+            self.last_stable_offset =
+                Some(self.last_stable_offset.map_or(first, |it| it.min(first)));
             return Ok(());
         }
-        let end = marker(path, position, header)?;
-        let first = open.remove(&id);
+        let end = end()?;
+        let first = self.open.remove(&id);
         if let (Some(first), Some(TransactionEnd::Abort)) = (first, end) {
             self.aborted.entry(id).or_default().push((first, header.last_offset()));
         }
+        self.last_stable_offset = self.open.values().min().copied();
         Ok(())
+    }
+
+    /// The log ends at an offset now: transactions that ended behind it are open again.
+    pub(crate) fn cut(&mut self, end: i64) {
+        for (&id, aborted) in &mut self.aborted {
+            if let Some(&(first, _)) = aborted.iter().find(|(_, last)| *last >= end) {
+                self.open.insert(id, first);
+            }
+            aborted.retain(|(_, last)| *last < end);
+        }
+        self.open.retain(|_, first| *first < end);
+        self.last_stable_offset = self.open.values().min().copied();
     }
 
     /// Whether a record of a batch with this header is seen.
@@ -88,12 +110,16 @@ pub(crate) fn marker(
     let mut bytes = vec![0; header.size_bytes()];
     let file = open(path).and_then(|file| read_at(&file, &mut bytes, position));
     file.map_err(|error| Failure::io("read", path, &error))?;
+    Ok(RecordBatch::decode(&bytes).ok().and_then(|batch| end_of(&batch)))
+}
+
+/// What the marker in a batch says; none if it is no proper one.
+pub(crate) fn end_of(batch: &RecordBatch<'_>) -> Option<TransactionEnd> {
     let (mut with, mut inflated) = (Decompressor::new(), Vec::new());
-    let Ok(batch) = RecordBatch::decode(&bytes) else { return Ok(None) };
     let records = batch.records(&mut with, MOST_MARKER_BYTES, &mut inflated);
-    let control = records.ok().and_then(|mut records| records.next()?.ok());
-    Ok(match control.map(|record| ControlRecord::decode(&record)) {
-        Some(Ok(ControlRecord::EndTransaction { end, .. })) => Some(end),
+    let control = records.ok()?.next()?.ok()?;
+    match ControlRecord::decode(&control) {
+        Ok(ControlRecord::EndTransaction { end, .. }) => Some(end),
         _ => None,
-    })
+    }
 }

@@ -5,12 +5,19 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use strandline::record::{BatchError, BatchHeader};
+use strandline::record::{BatchError, BatchHeader, RecordBatch};
+use strandline::{LogFile, LogPiece, Piece};
 
 use super::{open, read_at};
+use crate::exit::{Failure, Result};
+use crate::paths::Input;
 
 /// Bytes of a batch's header.
 const HEADER_LEN: usize = 61;
+/// Bytes that tell a message's length.
+const PREFIX_LEN: usize = 17;
+/// A message of an old format that claims more is not read for its header.
+const MOST_MESSAGE: u64 = 32 << 20;
 /// Where batches are smaller than this, many are brought by one read.
 const SMALL_BATCH: usize = 4 << 10;
 /// So much is brought then.
@@ -68,6 +75,7 @@ impl Headers {
         let bytes = self.held_at(at, HEADER_LEN.min(left as usize))?;
         let header = match BatchHeader::decode(bytes) {
             Ok(header) => header,
+            Err(BatchError::Legacy(_)) => return self.message(at, left).map(Some),
             Err(fault) => return Ok(Some(Found::Fault(fault))),
         };
         let need = header.size_bytes();
@@ -78,6 +86,28 @@ impl Headers {
         self.at += need as u64;
         self.piece = if need < SMALL_BATCH { PIECE } else { HEADER_LEN };
         Ok(Some(Found::Batch(at, header)))
+    }
+
+    /// A message of an old format, which only its checksum tells from a damaged batch: it is read
+    /// whole.
+    fn message(&mut self, at: u64, left: u64) -> io::Result<Found> {
+        let prefix = self.held_at(at, PREFIX_LEN.min(left as usize))?;
+        let claims =
+            prefix.get(8..12).and_then(|it| it.try_into().ok()).map_or(-1, i32::from_be_bytes);
+        let need = 12_u64.saturating_add_signed(i64::from(claims));
+        if claims < 0 || need > left.min(MOST_MESSAGE) {
+            let need = need as usize;
+            return Ok(Found::Fault(BatchError::Incomplete { have: left as usize, need }));
+        }
+        let checked = RecordBatch::decode(self.held_at(at, need as usize)?).map(|it| *it.header());
+        Ok(match checked {
+            Ok(header) => {
+                self.at += need;
+                self.piece = PIECE;
+                Found::Batch(at, header)
+            }
+            Err(fault) => Found::Fault(fault),
+        })
     }
 
     fn held_at(&mut self, position: u64, len: usize) -> io::Result<&[u8]> {
@@ -92,4 +122,50 @@ impl Headers {
         let from = (position - self.held_from) as usize;
         Ok(&self.held[from..(from + len).min(self.held.len())])
     }
+}
+
+/// Gives the header of every batch from a position on to `give`, which says whether it wants more.
+/// Where headers do not lead on, what follows is looked at in full, and damage is passed over.
+pub(crate) fn each_header(
+    input: &Input,
+    from: u64,
+    give: &mut dyn FnMut(u64, &BatchHeader) -> Result<bool>,
+) -> Result<()> {
+    each(input, from, give, &mut |_| {})
+}
+
+/// The same, and what is no batch to `note`.
+pub(crate) fn each(
+    input: &Input,
+    from: u64,
+    give: &mut dyn FnMut(u64, &BatchHeader) -> Result<bool>,
+    note: &mut dyn FnMut(&LogPiece<'_>),
+) -> Result<()> {
+    let failed = |error| Failure::io("read", &input.path, &error);
+    let mut headers = Headers::open(&input.path).map_err(failed)?;
+    headers.seek(from, 4 << 10);
+    loop {
+        match headers.next().map_err(failed)? {
+            None => return Ok(()),
+            Some(Found::Batch(at, header)) => {
+                if !give(at, &header)? {
+                    return Ok(());
+                }
+            }
+            Some(Found::Fault(_)) => break,
+        }
+    }
+    let log = LogFile::open_at(&input.path, input.base()?)?;
+    let mut pieces = log.pieces_from(headers.position());
+    while let Some(piece) = pieces.next_piece()? {
+        match &piece.what {
+            Piece::Batch(batch) => {
+                if !give(piece.position, batch.header())? {
+                    return Ok(());
+                }
+            }
+            _ => note(&piece),
+        }
+    }
+    Ok(())
 }

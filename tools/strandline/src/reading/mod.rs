@@ -1,8 +1,9 @@
 //! Reading Kafka's files without a store: as little of them as a question needs.
 
 pub(crate) mod batches;
-pub(crate) mod headers;
 pub(crate) mod committed;
+pub(crate) mod headers;
+pub(crate) mod pace;
 pub(crate) mod peek;
 pub(crate) mod place;
 

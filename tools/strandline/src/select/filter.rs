@@ -174,13 +174,17 @@ impl<'a> Filter<'a> {
         if let Some((_, name)) = codecs.iter().find(|(_, name)| !known.contains(name)) {
             return Err(Failure::usage(format!("`{name}` is no codec: {}", known.join(", "))));
         }
+        Ok(Filter { codecs, ..Filter::of_any_codec(select) })
+    }
+
+    pub(super) fn of_any_codec(select: &'a Select) -> Filter<'a> {
         let headers_decide = select.key.is_empty()
             && select.value.is_empty()
             && select.key_prefix.is_empty()
             && select.value_json.is_empty()
             && select.header.is_empty()
             && select.size.is_none();
-        Ok(Filter { select, codecs, headers_decide })
+        Filter { select, codecs: Vec::new(), headers_decide }
     }
 
     /// What a batch's header decides.

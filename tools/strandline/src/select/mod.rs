@@ -151,6 +151,11 @@ impl Select {
         Filter::new(self)
     }
 
+    /// The filters but for `--codec`, where that is what is to be written.
+    pub(crate) fn filter_of_any_codec(&self) -> Filter<'_> {
+        Filter::of_any_codec(self)
+    }
+
     /// Counts records off that pass everything else.
     pub(crate) fn counter(&self) -> Counter {
         let sample = self.sample.map_or(1, |sample| sample.0);

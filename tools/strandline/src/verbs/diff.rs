@@ -10,6 +10,7 @@ use crate::output::Out;
 use crate::output::human::Rows;
 use crate::output::json::Object;
 use crate::paths::{Input, OneLog, PathArgs};
+use crate::reading::pace::Pieces;
 use crate::reading::place;
 use crate::select::{Range, Select};
 
@@ -110,7 +111,7 @@ impl<'a> Side<'a> {
         let mut side = Side { log, batches: Vec::new(), damaged: false };
         for (segment, input) in log.segments.iter().enumerate() {
             let file = LogFile::open_at(&input.path, input.base()?)?;
-            let mut pieces = file.pieces();
+            let mut pieces = Pieces::of(&file, &input.path, 0);
             while let Some(piece) = pieces.next_piece()? {
                 match &piece.what {
                     Piece::Batch(batch) if range.touches(batch.header()) => {
@@ -196,7 +197,7 @@ impl Diff<'_> {
             max_inflated: self.global.max_inflated(),
         };
         let style = crate::output::style::Style::PLAIN;
-        let mut rows = Rows::new(style, None, self.global.times());
+        let mut rows = Rows::new(style, None, self.global);
         let mut held = Vec::new();
         for number in places {
             let place = of.batches[number];

@@ -13,6 +13,7 @@ use crate::engine::{self, Purpose};
 use crate::exit::{Exit, Failure, Result, complain};
 use crate::global::Global;
 use crate::output::Out;
+use crate::output::decode::Decoder;
 use crate::output::format::Row;
 use crate::output::human::Rows;
 use crate::output::record::{OF_A_PARTITION, Writer};
@@ -117,6 +118,7 @@ struct Fetch<'a> {
     out: Out,
     writer: Option<Writer>,
     rows: Rows,
+    decoder: Option<Decoder>,
     written: u64,
     exit: Exit,
 }
@@ -132,7 +134,7 @@ impl<'a> Fetch<'a> {
             .max_inflated_bytes(MOST_INFLATED)
             .isolation(isolation);
         let mut out = Out::new(global);
-        let rows = Rows::new(out.style, out.width, global.times());
+        let rows = Rows::new(out.style, out.width, global);
         let writer = Writer::new(global, OF_A_PARTITION)?;
         if let Some(writer) = &writer {
             writer.heading(out.line());
@@ -145,6 +147,7 @@ impl<'a> Fetch<'a> {
             out,
             writer,
             rows,
+            decoder: Decoder::new(global)?,
             written: 0,
             exit: Exit::Done,
         })
@@ -270,17 +273,15 @@ impl<'a> Fetch<'a> {
         record: &FetchedRecord<'_>,
         batch: Option<&BatchHeader>,
     ) -> Result<()> {
-        let (topic, partition) = (log.topic(), log.partition());
+        let place = (log.topic(), log.partition(), self.written);
+        let mut row = Row::of(record, batch, None, place);
+        if let Some(decoder) = &mut self.decoder {
+            (row.key, row.value) = decoder.record(record)?;
+        }
         let out = self.out.line();
         match &self.writer {
-            Some(writer) => {
-                let number = self.written;
-                writer.write(
-                    Row { record, batch, batch_position: None, topic, partition, number },
-                    out,
-                )?;
-            }
-            None => self.rows.record(record, out),
+            Some(writer) => writer.write(row, out)?,
+            None => self.rows.row(row, out),
         }
         self.out.settle()
     }

@@ -12,6 +12,7 @@ use crate::output::human::{Rows, count};
 use crate::output::json::Object;
 use crate::paths::{Input, OneLog, PathArgs};
 use crate::reading::committed::Hidden;
+use crate::reading::pace::Pieces;
 use crate::reading::place;
 use crate::select::{Counter, Filter, Isolation, Range, Select, Verdict};
 
@@ -49,7 +50,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     global.only("find", &[Output::Human, Output::Jsonl])?;
     let filter = args.select.filter()?;
     let out = Out::paged(global);
-    let rows = Rows::new(out.style, out.width, global.times());
+    let rows = Rows::new(out.style, out.width, global);
     let counter = args.select.counter();
     let mut find =
         Find { args, global, filter: &filter, out, rows, counter, exit: Exit::Done, matches: 0 };
@@ -155,7 +156,7 @@ impl Find<'_> {
         }
         let log = LogFile::open_at(&input.path, input.base()?)?;
         let mut inflater = Inflater::new();
-        let (mut pieces, mut found) = (log.pieces_from(place.position), 0);
+        let (mut pieces, mut found) = (Pieces::of(&log, &input.path, place.position), 0);
         while let Some(piece) = pieces.next_piece()? {
             let Piece::Batch(batch) = &piece.what else {
                 self.damage(input, &piece)?;
@@ -222,7 +223,7 @@ impl Find<'_> {
     fn show(&mut self, found: &Match, wanted: &Wanted<'_>) -> Result<()> {
         if !self.global.is_json() {
             let by = found.by.map_or(String::new(), |by| format!("  (by .{by})"));
-            self.out.text(format_args!(
+            self.out.row(format_args!(
                 "{}  batch at byte {}, record {} of offsets {}–{}{by}",
                 found.path, found.batch_position, found.number, found.batch.0, found.batch.1
             ))?;

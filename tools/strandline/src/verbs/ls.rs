@@ -357,7 +357,9 @@ fn segment(input: &Input, first: bool, last: bool) -> Result<Facts> {
         Ends { size_bytes: size_of(&input.path)?, ..Ends::default() }
     };
     let base = input.base()?;
-    let from = ends.first.map_or(base, |header| header.base_offset());
+    // A wrapper of an old format tells its last offset alone.
+    let first = ends.first.filter(|header| !header.is_legacy());
+    let from = first.map_or(base, |header| header.base_offset());
     let to = ends.last.map_or(from, |header| header.next_offset());
     let note = ends.behind.map(|behind| match behind {
         Behind::Zeros => "zeros behind",

@@ -76,3 +76,13 @@ fn a_directory_without_any_of_kafka_s_files_is_refused() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.ends_with(": no file of Kafka's in this directory\n"), "{said}");
 }
+
+#[test]
+fn segments_of_old_formats_are_walked_by_their_headers_too() {
+    let ran = run(&["ls", "--json", "legacy-0"]);
+    let segment = &ran.json_of("segment")[0];
+    assert_eq!((ran.code, segment["notes"].as_array().unwrap().len()), (Some(0), 0), "{segment}");
+    assert_eq!((&segment["startOffset"], &segment["endOffset"]), (&100.into(), &111.into()));
+    let stat = &run(&["stat", "--json", "legacy-0"]).json_of("stat")[0];
+    assert_eq!((&stat["endOffset"], &stat["damagedGaps"]), (&111.into(), &0.into()), "{stat}");
+}

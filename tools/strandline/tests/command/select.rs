@@ -1,11 +1,12 @@
 //! Which records are meant: the same options for `dump`, `find` and `tail`.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::process::Stdio;
 
 use serde_json::json;
 
+use super::made::Made;
 use super::pack::unpack;
 use super::run::{Ran, fixtures, ran, run, strandline};
 
@@ -194,7 +195,7 @@ fn a_follower_sees_a_batch_once_it_is_whole_and_tells_of_rolls_and_truncations()
         command.arg(&dir).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
     let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
-    let line = |from: &mut dyn std::io::BufRead| {
+    let line = |from: &mut dyn BufRead| {
         let mut line = String::new();
         from.read_line(&mut line).unwrap();
         line
@@ -222,4 +223,41 @@ fn a_follower_sees_a_batch_once_it_is_whole_and_tells_of_rolls_and_truncations()
         .unwrap();
     assert!(interrupted.success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_follower_of_committed_records_waits_for_transactions_and_leaves_out_aborted_ones() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("t-0");
+    fs::create_dir(&dir).unwrap();
+    let path = dir.join("00000000000000000000.log");
+    let of = |base: i64, producer: i64, sequence: i32| {
+        let producer = (producer, 0, sequence);
+        Made { attributes: 0x10, producer, ..Made::two(base) }.bytes()
+    };
+    let mut log = fs::File::create(&path).unwrap();
+    // An open transaction, and what lies behind it.
+    log.write_all(&[Made::two(0).bytes(), of(2, 7, 0), Made::two(4).bytes()].concat()).unwrap();
+    let mut command = strandline(&["tail", "-f", "--isolation", "committed", "-F", "%o\\n"]);
+    let mut child = command.arg(&dir).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut next = |count: usize| {
+        let line = |_| {
+            let mut line = String::new();
+            out.read_line(&mut line).unwrap();
+            line.trim().parse::<i64>().unwrap()
+        };
+        (0..count).map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(next(2), [0, 1]);
+    // Another one begins and is aborted, the first one still hides all behind it.
+    log.write_all(&[of(6, 8, 0), Made::marker(8, (8, 0), false).bytes()].concat()).unwrap();
+    log.write_all(&[Made::two(9).bytes(), Made::marker(11, (7, 0), true).bytes()].concat())
+        .unwrap();
+    assert_eq!(next(6), [2, 3, 4, 5, 9, 10]);
+    log.write_all(&[of(12, 7, 2), Made::marker(14, (7, 0), false).bytes()].concat()).unwrap();
+    log.write_all(&Made::two(15).bytes()).unwrap();
+    assert_eq!(next(2), [15, 16]);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
+use super::made::{self, Made};
 use super::pack::unpack;
 use super::run::{fixtures, ran, run, strandline};
 
@@ -24,6 +25,42 @@ fn a_log_is_counted_by_its_headers_and_by_its_records() {
     // Without a verb it is the same, and a part is counted as a part.
     assert_eq!(run(&["basic-0"]).stdout, run(&["stat", "basic-0"]).stdout);
     assert_eq!(line(&["--codec", "lz4", "basic-0"])["batches"], json!(1));
+}
+
+#[test]
+fn gaps_are_told_by_what_made_them() {
+    let temp = tempfile::tempdir().unwrap();
+    let gaps = |name: &str, batches: &[Made], damage: Option<usize>| {
+        let path = temp.path().join(format!("{name}-0"));
+        fs::create_dir(&path).unwrap();
+        let mut log = made::log(batches);
+        if let Some(at) = damage {
+            log[at] ^= 1;
+        }
+        fs::write(path.join(LOG), log).unwrap();
+        let path = path.to_str().unwrap();
+        let line = run(&["stat", "--json", path]).json_of("stat").remove(0);
+        let of = |field: &str| line[field].as_u64().unwrap();
+        let all = ["markers", "compactionGaps", "unexplainedGaps", "damagedGaps", "missingOffsets"];
+        (all.map(of), run(&["stat", path]).stdout)
+    };
+    let marker = Made::marker(2, (7, 0), true);
+    let of = [Made::two(0), marker, Made::two(3)];
+    let (counts, words) = gaps("markers", &of, None);
+    assert_eq!(counts, [1, 0, 0, 0, 0]);
+    assert!(words.contains("gaps 1 (markers 1, compaction 0, unexplained 0)"), "{words}");
+    let (counts, words) = gaps("lost", &[Made::two(0), Made::two(7)], None);
+    assert_eq!(counts, [0, 0, 1, 0, 5]);
+    assert!(words.contains("unexplained 1; 5 offsets missing)"), "{words}");
+    // A batch that lost records, or waits to: a cleaner was here.
+    let mut cleaned = Made::two(7);
+    cleaned.last_delta = Some(5);
+    let (counts, _) = gaps("cleaned", &[Made::two(0), cleaned], None);
+    assert_eq!(counts, [0, 2, 0, 0, 9]);
+    // The length of the second batch leads nowhere.
+    let at = Made::two(0).bytes().len() + 8;
+    let (counts, _) = gaps("damaged", &[Made::two(0), Made::two(2), Made::two(4)], Some(at));
+    assert_eq!(counts, [0, 0, 0, 1, 2]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::output::json;
 use crate::output::record::Writer;
 use crate::paths::Input;
 use crate::reading::headers::{Found, Headers};
+use crate::reading::pace::Pieces;
 use crate::reading::place;
 use crate::select::Verdict;
 
@@ -47,8 +48,10 @@ impl Dump<'_> {
 
     fn is_worth_threads(&self, bytes: u64) -> bool {
         let select = &self.args.select;
-        let one_after_the_other =
-            select.counts() || select.position.is_some() || self.global.strict;
+        let one_after_the_other = select.counts()
+            || select.position.is_some()
+            || self.global.strict
+            || self.global.decodes();
         self.global.threads() > 1 && !one_after_the_other && bytes >= WORTH_THREADS
     }
 
@@ -69,7 +72,7 @@ impl Dump<'_> {
             Some(_) => None,
         };
         let mut inflater = Inflater::new();
-        let mut pieces = log.pieces_from(from);
+        let mut pieces = Pieces::of(log, &input.path, from);
         while let Some(piece) = pieces.next_piece()? {
             if self.counter.is_enough() || is_behind(&piece, wanted) {
                 break;
@@ -153,7 +156,7 @@ impl Dump<'_> {
         wanted: &Wanted<'_>,
         (log, from): (&LogFile, u64),
     ) -> Result<()> {
-        let mut pieces = log.pieces_from(from);
+        let mut pieces = Pieces::of(log, &input.path, from);
         while let Some(piece) = pieces.next_piece()? {
             if self.counter.is_enough() || is_behind(&piece, wanted) {
                 break;
@@ -188,7 +191,7 @@ impl Dump<'_> {
         let workers = (self.global.threads() - 1).max(1);
         thread::scope(|scope| {
             let mut pipeline = Pipeline::start(scope, workers, writer, wanted);
-            let mut pieces = log.pieces_from(from);
+            let mut pieces = Pieces::of(log, &input.path, from);
             while let Some(piece) = pieces.next_piece()? {
                 if is_behind(&piece, wanted) {
                     break;

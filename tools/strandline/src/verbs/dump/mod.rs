@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
         return Err(Failure::usage("-F writes records: dump -r -F FMT"));
     }
     let filter = args.select.filter()?;
-    let mut dump = Dump::new(args, global, writer.as_ref(), &filter);
+    let mut dump = Dump::new(args, global, writer.as_ref(), &filter)?;
     let mut exit = Exit::Done;
     for target in args.paths.targets(global) {
         let done = match target {
@@ -103,7 +103,7 @@ impl<'a> Dump<'a> {
         global: &'a Global,
         writer: Option<&'a Writer>,
         filter: &'a Filter<'a>,
-    ) -> Self {
+    ) -> Result<Self> {
         let mut out = Out::paged(global);
         out.width = out.width.filter(|_| !args.full);
         let shape = match writer {
@@ -111,10 +111,11 @@ impl<'a> Dump<'a> {
                 writer.heading(out.line());
                 Shape::Programs(writer)
             }
-            None => Shape::People(Box::new(Rows::new(out.style, out.width, global.times()))),
+            None => Shape::People(Box::new(Rows::new(out.style, out.width, global))),
         };
-        let (records, counter) = (Records::new(shape), args.select.counter());
-        Dump { args, global, filter, writer, out, records, counter, totals: Totals::default() }
+        let (records, counter) = (Records::new(shape).decoding(global)?, args.select.counter());
+        let totals = Totals::default();
+        Ok(Dump { args, global, filter, writer, out, records, counter, totals })
     }
 
     /// Whether nothing more is to be shown: there is enough, or damage is to end it.

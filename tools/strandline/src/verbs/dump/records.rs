@@ -5,7 +5,9 @@ use strandline::compression::{Codec, Decompressor};
 use strandline::record::{BatchHeader, ControlRecord, FetchedRecord, RecordBatch, RecordError};
 
 use crate::exit::Result;
+use crate::global::Global;
 use crate::internal::spoken::Spoken;
+use crate::output::decode::Decoder;
 use crate::output::format::Row;
 use crate::output::human::Rows;
 use crate::output::json;
@@ -126,11 +128,17 @@ pub(crate) enum Shape<'a> {
 pub(crate) struct Records<'a> {
     pub(crate) shape: Shape<'a>,
     pub(crate) inflater: Inflater,
+    decoder: Option<Decoder>,
 }
 
 impl<'a> Records<'a> {
     pub(crate) fn new(shape: Shape<'a>) -> Records<'a> {
-        Records { shape, inflater: Inflater::new() }
+        Records { shape, inflater: Inflater::new(), decoder: None }
+    }
+
+    /// The same, with keys and values decoded as the options ask for it.
+    pub(crate) fn decoding(self, global: &Global) -> Result<Records<'a>> {
+        Ok(Records { decoder: Decoder::new(global)?, ..self })
     }
 
     /// Appends the records of a batch that are wanted.
@@ -143,7 +151,8 @@ impl<'a> Records<'a> {
     ) -> Result<Read> {
         let header = batch.header();
         let is_control = header.attributes().is_control();
-        let (shape, mut bad_marker, mut unshown) = (&mut self.shape, None, 0);
+        let (shape, decoder) = (&mut self.shape, &mut self.decoder);
+        let (mut bad_marker, mut unshown) = (None, 0);
         let mut read = self.inflater.each(batch, wanted, &mut |record| {
             if !counter.take() {
                 return Ok(!counter.is_enough());
@@ -155,25 +164,23 @@ impl<'a> Records<'a> {
                 }
                 return Ok(bad_marker.is_none());
             }
+            let place = (wanted.topic, wanted.partition, counter.given - 1);
+            let mut row = Row::of(record, Some(header), Some(position), place);
+            if let Some(decoder) = decoder {
+                (row.key, row.value) = decoder.record(record)?;
+            }
             match shape {
                 Shape::People(rows) => {
-                    let spoken = Spoken::of(wanted.topic, record.key(), record.value());
+                    let as_it_is = !row.key.decoded && !row.value.decoded && !rows.redacts();
+                    let spoken = as_it_is
+                        .then(|| Spoken::of(wanted.topic, record.key(), record.value()))
+                        .flatten();
                     match spoken {
                         Some(spoken) => rows.spoken(record, &spoken, out),
-                        None => rows.record(record, out),
+                        None => rows.row(row, out),
                     }
                 }
-                Shape::Programs(writer) => {
-                    let row = Row {
-                        record,
-                        batch: Some(header),
-                        batch_position: Some(position),
-                        topic: wanted.topic,
-                        partition: wanted.partition,
-                        number: counter.given - 1,
-                    };
-                    writer.write(row, out)?;
-                }
+                Shape::Programs(writer) => writer.write(row, out)?,
             }
             Ok(!counter.is_enough())
         })?;

@@ -184,6 +184,32 @@ fn frame(bytes: &[u8], inflated: usize) -> Field {
     Field::new(HEADER_LEN, data.len(), name, value)
 }
 
+/// Whether a message's checksum is that of its bytes.
+fn message_crc(field: Field, stored: u32, bytes: &[u8]) -> Field {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytes.get(16..).unwrap_or_default());
+    let more = if crc.sum() == stored {
+        "(CRC-32 of all behind it)".to_owned()
+    } else {
+        format!("(CRC-32 of all behind it: {})", crc.sum())
+    };
+    let holds = crc.sum() == stored;
+    Field { value: format!("{stored} {more}"), ..field }.holds(holds)
+}
+
+/// Whether a message's size is that of the stretch.
+fn message_size(field: Field, size: i64, len: i64) -> Field {
+    let holds = size + 12 == len;
+    let value = if size < 14 {
+        format!("{size} the minimum is 14")
+    } else if holds {
+        size.to_string()
+    } else {
+        format!("{size}, and {len} bytes are looked at")
+    };
+    Field { value, ..field }.holds(holds)
+}
+
 /// A message of format v0 or v1, or what looks like one.
 fn legacy(bytes: &[u8]) -> Vec<Field> {
     let magic = bytes.get(16).copied().unwrap_or(0);
@@ -196,12 +222,13 @@ fn legacy(bytes: &[u8]) -> Vec<Field> {
     for (name, len) in fixed {
         let from = reader.at;
         let Some(value) = reader.integer(len) else { return fields };
-        let value = if name == "crc" {
-            format!("{} (CRC-32 of all behind it)", value as u32)
-        } else {
-            value.to_string()
-        };
-        fields.push(Field::new(from, len, name, value));
+        let mut field = Field::new(from, len, name, value.to_string());
+        match name {
+            "crc" => field = message_crc(field, value as u32, bytes),
+            "size" => field = message_size(field, value, bytes.len() as i64),
+            _ => {}
+        }
+        fields.push(field);
     }
     for name in ["key", "value"] {
         let from = reader.at;

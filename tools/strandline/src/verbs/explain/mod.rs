@@ -44,6 +44,7 @@ pub(crate) struct Args {
 /// Explains what each path means.
 pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     global.only("explain", &[Output::Human, Output::Jsonl])?;
+    global.shows_plain_bytes("explain")?;
     let mut out = Out::new(global);
     let mut exit = Exit::Done;
     for target in args.paths.targets(global) {

@@ -74,7 +74,7 @@ impl Shown<'_> {
                 None => String::new(),
             };
             let bytes = hex(self.of(field));
-            let (name, value) = (&field.name, &field.value);
+            let (name, value) = (&field.name, coloured(field, style));
             out.row(format_args!("{at:>5}  {bytes:<23}  {name:<21} {value}{mark}"))?;
         }
         Ok(())
@@ -123,6 +123,18 @@ impl Shown<'_> {
         }
         Ok(())
     }
+}
+
+/// What a field says: offsets blue, lengths green, bits without a meaning magenta.
+fn coloured(field: &Field, style: Style) -> String {
+    let name = field.name.to_lowercase();
+    let ink = match name.as_str() {
+        _ if field.value.contains("unknown bits") => Ink::Unknown,
+        name if name.contains("offset") => Ink::Offset,
+        name if name.contains("length") || name.contains("size") => Ink::Good,
+        _ => return field.value.clone(),
+    };
+    format!("{}{}{}", style.on(ink), field.value, style.off())
 }
 
 fn mark(style: Style, ink: Ink, mark: &str) -> String {

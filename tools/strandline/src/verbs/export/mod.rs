@@ -1,5 +1,7 @@
 //! `strandline export`: records elsewhere, as lines, as files, or as segments of Kafka's.
 
+#[cfg(feature = "parquet")]
+mod parquet;
 mod segment;
 
 use std::fs::File;
@@ -10,20 +12,23 @@ use super::dump::finding::{Finding, Severity};
 use super::dump::records::{Inflater, Read, Records, Shape, Wanted};
 use crate::exit::{Exit, Failure, Result, complain};
 use crate::global::{Global, Output};
+use crate::output::decode::Decoder;
 use crate::output::destination::{Destination, Gathered};
 use crate::output::format::{Format, Row};
-use crate::output::record::{OF_A_PARTITION, Writer};
+use crate::output::record::{Masked, OF_A_PARTITION, Writer};
 use crate::paths::{Input, OneLog, PathArgs};
 use crate::progress::Progress;
-use crate::reading::committed::Hidden;
+use crate::reading::committed;
+use crate::reading::pace::Pieces;
 use crate::reading::place;
 use crate::select::{Counter, Filter, Isolation, Select};
 use strandline::record::RecordBatch;
 use strandline::{LogFile, Piece};
 
 /// Writes records elsewhere: -o jsonl (the default) or csv to standard output or a file, raw to
-/// one file or, with --name, a file for each; segment as a log directory of whole batches, byte
-/// for byte. What --to names must not be there; it is whole or not there at all.
+/// one file or, with --name, a file for each; parquet to a file, if it was built so; segment as a log directory of whole batches, byte
+/// for byte unless --codec C[:level], --rebatch or --upgrade say otherwise, with indexes. What --to
+/// names must not be there; it is whole or not there at all.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -42,27 +47,49 @@ pub(crate) struct Args {
     #[arg(hide_default_value = true, hide_short_help = true)]
     segment_bytes: u64,
 
+    /// With -o segment: make batches of so many bytes, uncompressed
+    #[arg(long, value_name = "BYTES", value_parser = crate::common::size, hide_short_help = true)]
+    rebatch: Option<usize>,
+
+    /// With -o segment: make batches of today (v2) of messages of formats v0 and v1
+    #[arg(long, hide_short_help = true)]
+    upgrade: bool,
+
     #[command(flatten)]
     select: Select,
 }
 
 /// Exports what the paths mean.
 pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
-    let forms = [Output::Human, Output::Jsonl, Output::Csv, Output::Raw, Output::Segment];
-    global.only("export", &forms)?;
-    let filter = args.select.filter()?;
+    let lines = [Output::Human, Output::Jsonl, Output::Csv, Output::Raw];
+    global.only("export", &[&lines[..], &[Output::Segment, Output::Parquet]].concat())?;
+    let to_segments = global.output() == Output::Segment;
+    if !to_segments && (args.rebatch.is_some() || args.upgrade) {
+        return Err(Failure::usage("--rebatch and --upgrade go with -o segment"));
+    }
+    let filter =
+        if to_segments { args.select.filter_of_any_codec() } else { args.select.filter()? };
     let destination = match &args.to {
         Some(to) => Some(Destination::new(to, &args.paths.paths)?),
         None => None,
     };
     let (logs, exit) = args.paths.logs(global)?;
     let done = match (global.output(), &args.name, destination) {
-        (Output::Segment, _, Some(destination)) => {
-            segment::run(&logs, (&args.select, &filter), args.segment_bytes, destination)
+        (Output::Segment, _, Some(destination)) => segment::run(
+            &logs,
+            (&args.select, &filter),
+            &segment::How::new(args, global)?,
+            destination,
+        ),
+        (Output::Parquet, None, Some(destination)) => {
+            parquet(Export::new(args, global, &filter)?, &logs, destination)
         }
         (Output::Raw, Some(name), Some(destination)) => {
             let export = Export::new(args, global, &filter)?;
             export.files(&logs, name, destination)
+        }
+        (Output::Parquet, None, None) => {
+            return Err(Failure::usage("a file to write to is wanted: --to FILE"));
         }
         (Output::Segment, _, None) | (_, Some(_), None) => {
             return Err(Failure::usage("a directory to write to is wanted: --to DIR"));
@@ -82,6 +109,17 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
         }
     };
     done.map(|done| exit.and(done))
+}
+
+#[cfg(feature = "parquet")]
+use parquet::write as parquet;
+
+/// Says how to get a command that can.
+#[cfg(not(feature = "parquet"))]
+fn parquet(_: Export<'_>, _: &[OneLog], _: Destination) -> Result<Exit> {
+    let why = "this strandline was built without Parquet; with it: \
+               cargo build --release --package strandline-cli --features parquet";
+    Err(Failure::usage(why))
 }
 
 /// What is done with a batch: what was read of it, and whether that is enough.
@@ -128,7 +166,7 @@ impl<'a> Export<'a> {
         let mut out = Gathered::new(to);
         let (writer, failed) = (self.writer.clone(), |error: io::Error| Failure::output(&error));
         writer.heading(&mut out.bytes);
-        let mut records = Records::new(Shape::Programs(&writer));
+        let mut records = Records::new(Shape::Programs(&writer)).decoding(self.global)?;
         let mut counter = self.counter;
         self.each(logs, &mut |at, wanted| {
             let read = records.batch(at, wanted, &mut counter, &mut out.bytes)?;
@@ -145,7 +183,8 @@ impl<'a> Export<'a> {
         let dir = to.path().to_path_buf();
         let failed = |error: io::Error| Failure::io("write", &dir, &error);
         std::fs::create_dir(&dir).map_err(failed)?;
-        let mut inflater = Inflater::new();
+        let (mut inflater, redact) = (Inflater::new(), &self.global.redact);
+        let mut decoder = Decoder::new(self.global)?;
         let (mut counter, mut names) = (self.counter, std::collections::HashSet::new());
         self.each(logs, &mut |(position, batch), wanted| {
             if batch.header().attributes().is_control() {
@@ -155,14 +194,13 @@ impl<'a> Export<'a> {
                 if !counter.take() {
                     return Ok(!counter.is_enough());
                 }
-                let row = Row {
-                    record,
-                    batch: Some(batch.header()),
-                    batch_position: Some(position),
-                    topic: wanted.topic,
-                    partition: wanted.partition,
-                    number: counter.given - 1,
-                };
+                let place = (wanted.topic, wanted.partition, counter.given - 1);
+                let mut row = Row::of(record, Some(batch.header()), Some(position), place);
+                if let Some(decoder) = &mut decoder {
+                    (row.key, row.value) = decoder.record(record)?;
+                }
+                let hidden = Masked::of(row, redact);
+                let row = hidden.row(row);
                 let mut text = Vec::new();
                 name.write(row, &mut text).map_err(Failure::usage)?;
                 let text = file_name(&text)?;
@@ -170,7 +208,7 @@ impl<'a> Export<'a> {
                     let why = format!("--name gives {text} twice; put %o or %i into it");
                     return Err(Failure::usage(why));
                 }
-                std::fs::write(dir.join(&text), record.value().unwrap_or_default())
+                std::fs::write(dir.join(&text), row.value.bytes.unwrap_or_default())
                     .map_err(failed)?;
                 Ok(!counter.is_enough())
             })?;
@@ -185,7 +223,7 @@ impl<'a> Export<'a> {
         for log in logs {
             let range = self.args.select.range(|| place::log_end(log))?;
             let hidden = match self.args.select.isolation {
-                Isolation::Committed => Some(Hidden::of(log)?),
+                Isolation::Committed => Some(committed::Hidden::of(log)?),
                 Isolation::Uncommitted => None,
             };
             let partition = log.partition.as_ref().map_or(("", 0), |it| (it.0.as_str(), it.1));
@@ -209,7 +247,8 @@ impl<'a> Export<'a> {
     /// Goes over a segment; says whether there is enough.
     fn segment(&mut self, input: &Input, wanted: &Wanted<'_>, take: &mut Take<'_>) -> Result<bool> {
         let log = LogFile::open_at(&input.path, input.base()?)?;
-        let mut pieces = log.pieces_from(place::start(input, &wanted.range)?.position);
+        let mut pieces =
+            Pieces::of(&log, &input.path, place::start(input, &wanted.range)?.position);
         while let Some(piece) = pieces.next_piece()? {
             let Piece::Batch(batch) = &piece.what else {
                 if let Some(finding) = Finding::of_piece(&piece) {

@@ -47,6 +47,7 @@ pub(super) struct Told {
 /// Writes the page.
 pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     global.only("report", &[Output::Human])?;
+    global.shows_plain_bytes("report")?;
     let filter = args.select.filter()?;
     let destination = Destination::new(&args.to, &args.paths.paths)?;
     let (logs, mut exit) = args.paths.logs(global)?;

@@ -84,10 +84,8 @@ fn cards(stats: &Stats, html: &mut String) {
     if let Some((from, to)) = stats.offsets {
         card("offsets", &format!("{from} – {}", to - 1), html);
     }
-    let gaps = match stats.gaps {
-        (0, _) => "0".to_owned(),
-        (places, offsets) => format!("{} ({} offsets)", count(places), count(offsets)),
-    };
+    let (places, offsets) = stats.gaps.all();
+    let gaps = format!("{} ({} offsets)", count(places), count(offsets));
     card("gaps", &gaps, html);
     card("transaction markers", &count(stats.markers), html);
     html.push_str("</div>");

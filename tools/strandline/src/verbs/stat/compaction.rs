@@ -13,6 +13,7 @@ use crate::output::Out;
 use crate::output::human::{bytes, count};
 use crate::output::json::Object;
 use crate::paths::OneLog;
+use crate::reading::pace::Pieces;
 use crate::reading::place;
 use crate::select::size_of;
 use crate::verbs::dump::records::{Inflater, Wanted};
@@ -83,7 +84,7 @@ fn each(log: &OneLog, how: &How<'_>, take: &mut dyn FnMut(&FetchedRecord<'_>)) -
     let mut inflater = Inflater::new();
     for input in place::segments(log, &how.range, how.segment)? {
         let file = LogFile::open_at(&input.path, input.base()?)?;
-        let mut pieces = file.pieces_from(place::start(input, &how.range)?.position);
+        let mut pieces = Pieces::of(&file, &input.path, place::start(input, &how.range)?.position);
         while let Some(piece) = pieces.next_piece()? {
             let Piece::Batch(batch) = &piece.what else { continue };
             if batch.header().attributes().is_control() {

@@ -1,16 +1,18 @@
 //! What is counted of a log: by its headers alone, and, if that is asked for, by its records.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
 
 use strandline::record::{BatchHeader, FetchedRecord};
 use strandline::{LogFile, Piece};
 
 use crate::exit::{Failure, Result};
+use crate::output::human::{count, many};
 use crate::output::json::codec_name;
 use crate::output::plot::Histogram;
 use crate::paths::{Input, OneLog};
-use crate::reading::headers::{Found, Headers};
-use crate::reading::place;
+use crate::reading::pace::Pieces;
+use crate::reading::{headers, place};
 use crate::select::{Filter, Range, Verdict, size_of};
 use crate::verbs::dump::finding::{Finding, Severity};
 use crate::verbs::dump::records::{Inflater, Wanted};
@@ -48,6 +50,79 @@ pub(crate) struct Segment {
     pub(crate) last_ms: Option<i64>,
 }
 
+/// Places where offsets are missing, and how many are; why, as far as headers tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gaps {
+    between: (u64, u64),
+    inside: (u64, u64),
+    /// Where damage stands between.
+    pub(crate) damaged: (u64, u64),
+    /// Whether batches show that a cleaner was here: records missing inside, emptied, a horizon.
+    cleaned: bool,
+    behind_damage: bool,
+}
+
+impl Gaps {
+    /// What compaction explains.
+    pub(crate) fn compaction(&self) -> u64 {
+        self.inside.0 + if self.cleaned { self.between.0 } else { 0 }
+    }
+
+    /// What nothing explains that is there.
+    pub(crate) fn unexplained(&self) -> u64 {
+        if self.cleaned { 0 } else { self.between.0 }
+    }
+
+    /// All places, and all offsets that are missing.
+    pub(crate) fn all(&self) -> (u64, u64) {
+        let sum =
+            |of: fn(&(u64, u64)) -> u64| of(&self.between) + of(&self.inside) + of(&self.damaged);
+        (sum(|it| it.0), sum(|it| it.1))
+    }
+
+    /// In words, beside so many markers, which take offsets too that no consumer sees.
+    pub(crate) fn words(&self, markers: u64) -> String {
+        let (places, missing) = self.all();
+        if places + markers == 0 {
+            return "gaps 0".to_owned();
+        }
+        let mut words = format!(
+            "gaps {} (markers {}, compaction {}, unexplained {}",
+            count(places + markers),
+            count(markers),
+            count(self.compaction()),
+            count(self.unexplained())
+        );
+        if self.damaged.0 > 0 {
+            let _ = write!(words, ", damage {}", count(self.damaged.0));
+        }
+        if missing > 0 {
+            let _ = write!(words, "; {} missing", many(missing, "offset", "offsets"));
+        }
+        words + ")"
+    }
+
+    fn take(&mut self, header: &BatchHeader, end: Option<i64>) {
+        let base = header.base_offset();
+        let behind_damage = std::mem::take(&mut self.behind_damage);
+        // A wrapper of an old format tells its last offset alone.
+        if header.is_legacy() && header.attributes().codec_id() != 0 {
+            return;
+        }
+        if let Some(missing) = end.filter(|&end| base > end).map(|end| base.abs_diff(end)) {
+            let kind = if behind_damage { &mut self.damaged } else { &mut self.between };
+            (kind.0, kind.1) = (kind.0 + 1, kind.1 + missing);
+        }
+        let span = i64::from(header.last_offset_delta()) + 1;
+        let records = i64::from(header.record_count()).max(0);
+        if !header.is_legacy() && records < span {
+            (self.inside.0, self.inside.1) =
+                (self.inside.0 + 1, self.inside.1 + span.abs_diff(records));
+        }
+        self.cleaned |= records < span || header.delete_horizon().is_some();
+    }
+}
+
 /// What is counted of a log.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
@@ -58,8 +133,7 @@ pub(crate) struct Stats {
     pub(crate) transactional: u64,
     /// First offset, and the one behind the last.
     pub(crate) offsets: Option<(i64, i64)>,
-    /// Places where offsets are missing between batches, and how many are.
-    pub(crate) gaps: (u64, u64),
+    pub(crate) gaps: Gaps,
     pub(crate) times: Option<(i64, i64)>,
     /// Batches that are older than one before them, or younger than now.
     pub(crate) out_of_order: u64,
@@ -179,29 +253,21 @@ impl Stats {
     }
 
     fn by_headers(&mut self, input: &Input, how: &How<'_>) -> Result<()> {
-        let failed = |error| Failure::io("read", &input.path, &error);
-        let mut headers = Headers::open(&input.path).map_err(failed)?;
-        headers.seek(place::start(input, &how.range)?.position, 4 << 10);
-        loop {
-            match headers.next().map_err(failed)? {
-                None => return Ok(()),
-                Some(Found::Batch(_, header)) if header.base_offset() >= how.range.end => {
-                    return Ok(());
+        let from = place::start(input, &how.range)?.position;
+        // Two closures take it in, one at a time.
+        let stats = std::cell::RefCell::new(self);
+        headers::each(
+            input,
+            from,
+            &mut |_, header| {
+                let is_behind = header.base_offset() >= how.range.end;
+                if !is_behind {
+                    stats.borrow_mut().take_if_wanted(header, how);
                 }
-                Some(Found::Batch(_, header)) => self.take_if_wanted(&header, how),
-                Some(Found::Fault(_)) => break,
-            }
-        }
-        // Headers do not lead on: what stands there is looked at in full.
-        let log = LogFile::open_at(&input.path, input.base()?)?;
-        let mut pieces = log.pieces_from(headers.position());
-        while let Some(piece) = pieces.next_piece()? {
-            match &piece.what {
-                Piece::Batch(batch) => self.take_if_wanted(batch.header(), how),
-                _ => self.note(input, Finding::of_piece(&piece)),
-            }
-        }
-        Ok(())
+                Ok(!is_behind)
+            },
+            &mut |piece| stats.borrow_mut().note(input, Finding::of_piece(piece)),
+        )
     }
 
     fn by_records(&mut self, input: &Input, how: &How<'_>) -> Result<()> {
@@ -215,7 +281,7 @@ impl Stats {
         };
         let log = LogFile::open_at(&input.path, input.base()?)?;
         let mut inflater = Inflater::new();
-        let mut pieces = log.pieces_from(place::start(input, &how.range)?.position);
+        let mut pieces = Pieces::of(&log, &input.path, place::start(input, &how.range)?.position);
         while let Some(piece) = pieces.next_piece()? {
             let Piece::Batch(batch) = &piece.what else {
                 self.note(input, Finding::of_piece(&piece));
@@ -246,6 +312,8 @@ impl Stats {
     }
 
     fn note(&mut self, input: &Input, finding: Option<Finding>) {
+        let damage = finding.as_ref().is_some_and(|finding| finding.severity == Severity::Error);
+        self.gaps.behind_damage |= damage;
         self.findings.extend(finding.map(|finding| (input.name.clone(), finding)));
     }
 
@@ -284,14 +352,8 @@ impl Stats {
 
     fn take_offsets(&mut self, header: &BatchHeader) {
         let (base, next) = (header.base_offset(), header.next_offset());
-        let Some((first, end)) = self.offsets else {
-            self.offsets = Some((base, next));
-            return;
-        };
-        if base > end {
-            self.gaps.0 += 1;
-            self.gaps.1 += base.abs_diff(end);
-        }
+        self.gaps.take(header, self.offsets.map(|(_, end)| end));
+        let (first, end) = self.offsets.unwrap_or((base, next));
         self.offsets = Some((first, end.max(next)));
     }
 

@@ -14,6 +14,7 @@ use crate::output::grid::{Align, Grid};
 use crate::output::human::bytes;
 use crate::output::json::Object;
 use crate::paths::OneLog;
+use crate::reading::pace::Pieces;
 use crate::reading::place;
 use crate::select::Verdict;
 
@@ -37,7 +38,7 @@ pub(super) fn show(
     let mut with = Workshop::default();
     for input in place::segments(log, &how.range, how.segment)? {
         let file = LogFile::open_at(&input.path, input.base()?)?;
-        let mut pieces = file.pieces_from(place::start(input, &how.range)?.position);
+        let mut pieces = Pieces::of(&file, &input.path, place::start(input, &how.range)?.position);
         while let Some(piece) = pieces.next_piece()? {
             let Piece::Batch(batch) = &piece.what else { continue };
             if !is_wanted(batch.header(), how) {

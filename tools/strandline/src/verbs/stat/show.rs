@@ -9,6 +9,7 @@ use crate::output::grid::{Align, Grid};
 use crate::output::human::{bytes, count, many, shorten};
 use crate::output::json::{self, Object};
 use crate::output::plot::{Histogram, spark, squeeze};
+use crate::output::record::Redact;
 use crate::output::style::Ink;
 use crate::paths::OneLog;
 
@@ -26,7 +27,7 @@ pub(super) fn stats(
     (global, out): (&Global, &mut Out),
 ) -> Result<()> {
     if global.is_json() {
-        write_json(log, stats, top, out.line());
+        write_json(log, stats, top, (global, out.line()));
         return out.settle();
     }
     head(log, stats, out)?;
@@ -34,13 +35,9 @@ pub(super) fn stats(
     let offsets = stats.offsets.map_or("–".to_owned(), |(from, to)| {
         format!("{} – {}", count(from.unsigned_abs()), count((to - 1).unsigned_abs()))
     });
-    let gaps = match stats.gaps {
-        (0, _) => "no gaps".to_owned(),
-        (places, missing) => {
-            format!("{} ({} missing)", many(places, "gap", "gaps"), count(missing))
-        }
-    };
-    line(out, "offsets", &format!("{offsets}   {gaps}   markers {}", count(stats.markers)))?;
+    let gaps = stats.gaps.words(stats.markers);
+    let (on, off) = (out.style.on(Ink::Offset), out.style.off());
+    line(out, "offsets", &format!("{on}{offsets}{off}   {gaps}"))?;
     if let Some((from, to)) = stats.times {
         let zone = times.heading("").trim().to_owned();
         let order = share(stats.out_of_order, stats.all.batches);
@@ -58,7 +55,7 @@ pub(super) fn stats(
         line(out, "records", &format!("{sizes}   keys {keys}   values {values}"))?;
         let (null, tombs) = (count(records.null_keys), count(records.tombstones));
         line(out, "", &format!("without a key {null}   tombstones {tombs}"))?;
-        tops(stats, top, out)?;
+        tops(stats, top, (global, out))?;
     }
     plots(stats, global, out)?;
     if timeline {
@@ -160,7 +157,15 @@ fn keys(stats: &Stats, top: usize) -> Vec<(&[u8], u64, u64)> {
     all
 }
 
-fn tops(stats: &Stats, top: usize, out: &mut Out) -> Result<()> {
+/// A key as it may be shown.
+fn key_text(key: &[u8], global: &Global) -> Vec<u8> {
+    let hidden = Redact::of_key(&global.redact, key);
+    let mut text = Vec::new();
+    escaped(hidden.as_deref().unwrap_or(key), &mut text);
+    text
+}
+
+fn tops(stats: &Stats, top: usize, (global, out): (&Global, &mut Out)) -> Result<()> {
     let Some(records) = stats.records.as_ref().filter(|_| top > 0) else { return Ok(()) };
     let mut grid = Grid::new(&[("LARGEST RECORDS", Align::Right), ("OFFSET", Align::Right)]);
     for (size, offset) in &records.largest {
@@ -171,8 +176,7 @@ fn tops(stats: &Stats, top: usize, out: &mut Out) -> Result<()> {
     let columns = [(name, Align::Left), ("RECORDS", Align::Right), ("BYTES", Align::Right)];
     let mut grid = Grid::new(&columns);
     for (key, number, size) in keys(stats, top) {
-        let mut text = Vec::new();
-        escaped(key, &mut text);
+        let mut text = key_text(key, global);
         shorten(&mut text, 60);
         grid.row(vec![String::from_utf8_lossy(&text).into_owned(), count(number), bytes(size)]);
     }
@@ -207,7 +211,7 @@ fn lines(timeline: &Timeline, global: &Global, out: &mut Out) -> Result<()> {
     Ok(())
 }
 
-fn write_json(log: &OneLog, stats: &Stats, top: usize, out: &mut Vec<u8>) {
+fn write_json(log: &OneLog, stats: &Stats, top: usize, (global, out): (&Global, &mut Vec<u8>)) {
     let mut line = Object::line("stat", out);
     line.text("schema", json::SCHEMA);
     line.text("path", &log.name);
@@ -221,8 +225,12 @@ fn write_json(log: &OneLog, stats: &Stats, top: usize, out: &mut Vec<u8>) {
     line.size("transactionalBatches", stats.transactional);
     line.maybe_number("startOffset", stats.offsets.map(|it| it.0));
     line.maybe_number("endOffset", stats.offsets.map(|it| it.1));
-    line.size("gaps", stats.gaps.0);
-    line.size("missingOffsets", stats.gaps.1);
+    let (places, missing) = stats.gaps.all();
+    line.size("gaps", places);
+    line.size("missingOffsets", missing);
+    line.size("compactionGaps", stats.gaps.compaction());
+    line.size("unexplainedGaps", stats.gaps.unexplained());
+    line.size("damagedGaps", stats.gaps.damaged.0);
     line.maybe_number("firstTimestamp", stats.times.map(|it| it.0));
     line.maybe_number("lastTimestamp", stats.times.map(|it| it.1));
     line.size("outOfOrderBatches", stats.out_of_order);
@@ -250,7 +258,7 @@ fn write_json(log: &OneLog, stats: &Stats, top: usize, out: &mut Vec<u8>) {
         line.size("largestRecord", records.sizes.most);
     }
     line.end_line();
-    json_tops(stats, top, out);
+    json_tops(stats, top, (global, out));
 }
 
 fn json_share(share: &Share, out: &mut Vec<u8>) {
@@ -261,7 +269,7 @@ fn json_share(share: &Share, out: &mut Vec<u8>) {
     object.end();
 }
 
-fn json_tops(stats: &Stats, top: usize, out: &mut Vec<u8>) {
+fn json_tops(stats: &Stats, top: usize, (global, out): (&Global, &mut Vec<u8>)) {
     let Some(records) = stats.records.as_ref().filter(|_| top > 0) else { return };
     for (size, offset) in &records.largest {
         let mut line = Object::line("largestRecord", out);
@@ -271,8 +279,7 @@ fn json_tops(stats: &Stats, top: usize, out: &mut Vec<u8>) {
     }
     for (key, number, size) in keys(stats, top) {
         let mut line = Object::line("topKey", out);
-        let mut text = Vec::new();
-        escaped(key, &mut text);
+        let text = key_text(key, global);
         line.text("key", &String::from_utf8_lossy(&text));
         line.size("records", number);
         line.size("bytes", size);

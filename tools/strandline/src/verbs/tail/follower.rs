@@ -16,9 +16,14 @@ use crate::reading::headers::{Found, Headers};
 pub(super) enum Event<'a> {
     /// A batch that is whole, and where it lies.
     Batch(u64, &'a RecordBatch<'a>),
-    /// Something that the user should know.
+    /// The log ends earlier than it did, at this offset.
+    Cut(i64, String),
+    /// Something else that the user should know.
     Said(String),
 }
+
+/// What takes in what is met: the file that it is in, and what.
+type Take<'t> = dyn FnMut((&Path, i64), Event<'_>) -> Result<()> + 't;
 
 /// A log, and how far it was followed.
 pub(super) struct Follower {
@@ -51,6 +56,11 @@ impl Follower {
         Ok(follower)
     }
 
+    /// The file that is followed now, and its base offset.
+    pub(super) fn file(&self) -> (&Path, i64) {
+        (&self.path, self.base)
+    }
+
     fn look(&self) -> Option<fs::Metadata> {
         fs::metadata(&self.path).ok()
     }
@@ -72,13 +82,13 @@ impl Follower {
     }
 
     /// Gives what came since the last time.
-    pub(super) fn step(&mut self, take: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+    pub(super) fn step(&mut self, take: &mut Take<'_>) -> Result<()> {
         loop {
             self.follow_the_file(take)?;
             self.drain(take)?;
             let Some((path, base)) = self.next_segment() else { return Ok(()) };
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-            take(Event::Said(format!("rolled to {}", name.unwrap_or_default())))?;
+            take(self.file(), Event::Said(format!("rolled to {}", name.unwrap_or_default())))?;
             (self.path, self.base, self.position) = (path, base, 0);
             self.next_offset = self.next_offset.max(base);
             self.inode = self.look().map_or(0, |metadata| metadata.ino());
@@ -86,24 +96,24 @@ impl Follower {
     }
 
     /// Sees what became of the file: shorter, another, gone.
-    fn follow_the_file(&mut self, take: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+    fn follow_the_file(&mut self, take: &mut Take<'_>) -> Result<()> {
         let Some(metadata) = self.look() else { return self.find_again(take) };
         let before = self.next_offset;
         if metadata.ino() != self.inode {
             self.inode = metadata.ino();
-            take(Event::Said("segment replaced by compaction".to_owned()))?;
+            take(self.file(), Event::Said("segment replaced by compaction".to_owned()))?;
             self.seek(before)?;
             self.next_offset = before;
         } else if metadata.len() < self.position {
             self.seek(i64::MAX)?;
             let after = self.next_offset;
-            take(Event::Said(format!("truncated: log end moved back from {before} to {after}")))?;
+            take(self.file(), Event::Cut(after, cut(before, after)))?;
         }
         Ok(())
     }
 
     /// The file is gone: a truncation took the whole segment, or retention did.
-    fn find_again(&mut self, take: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+    fn find_again(&mut self, take: &mut Take<'_>) -> Result<()> {
         let before = self.next_offset;
         let Some((path, base)) = self.segments().pop() else { return Ok(()) };
         (self.path, self.base) = (path, base);
@@ -111,14 +121,14 @@ impl Follower {
         self.seek(if base >= before { 0 } else { i64::MAX })?;
         if self.next_offset < before {
             let after = self.next_offset;
-            take(Event::Said(format!("truncated: log end moved back from {before} to {after}")))?;
+            take(self.file(), Event::Cut(after, cut(before, after)))?;
         }
         Ok(())
     }
 
     /// Gives every whole batch from the place on. What is not whole yet, or does not pass its
     /// checksum at the end, is waited for; damage that batches follow is told and passed over.
-    fn drain(&mut self, take: &mut dyn FnMut(Event<'_>) -> Result<()>) -> Result<()> {
+    fn drain(&mut self, take: &mut Take<'_>) -> Result<()> {
         let log = match LogFile::open_at(&self.path, self.base) {
             Ok(log) => log,
             // It went away between two looks.
@@ -133,11 +143,14 @@ impl Follower {
             match &piece.what {
                 Piece::Batch(batch) => {
                     self.next_offset = batch.header().next_offset();
-                    take(Event::Batch(piece.position, batch))?;
+                    take(self.file(), Event::Batch(piece.position, batch))?;
                 }
                 Piece::Damage(damage) if damage.resumed.is_some() => {
                     let (at, len) = (piece.position, piece.size_bytes);
-                    take(Event::Said(format!("{len} damaged bytes at byte {at} passed over")))?;
+                    take(
+                        self.file(),
+                        Event::Said(format!("{len} damaged bytes at byte {at} passed over")),
+                    )?;
                 }
                 _ => break,
             }
@@ -164,4 +177,8 @@ impl Follower {
         found.sort_by_key(|(_, base)| *base);
         found
     }
+}
+
+fn cut(before: i64, after: i64) -> String {
+    format!("truncated: log end moved back from {before} to {after}")
 }

@@ -1,6 +1,7 @@
 //! `strandline tail` and `follow`: the last records of a log, and those that come.
 
 mod follower;
+mod held;
 mod watch;
 
 use strandline::record::RecordBatch;
@@ -13,10 +14,10 @@ use crate::output::Out;
 use crate::output::human::Rows;
 use crate::output::record::{OF_A_PARTITION, Writer};
 use crate::paths::{OneLog, PathArgs};
-use crate::reading::committed::Hidden;
 use crate::reading::place;
 use crate::select::{Counter, Filter, Isolation, Range, Select};
 use follower::{Event, Follower};
+use held::Held;
 use watch::Watch;
 
 /// Shows the last records of each log. With -f it goes on as batches come, through rolls, with a
@@ -64,12 +65,12 @@ fn show(args: &Args, global: &Global, follow: bool, number: u64) -> Result<Exit>
             writer.heading(out.line());
             Shape::Programs(writer)
         }
-        None => Shape::People(Box::new(Rows::new(out.style, out.width, global.times()))),
+        None => Shape::People(Box::new(Rows::new(out.style, out.width, global))),
     };
     let (logs, exit) = args.paths.logs(global)?;
     // What changes from here on is seen, however long the first look takes.
     let watch = if follow { Some(Watch::new(&logs)?) } else { None };
-    let (records, counter) = (Records::new(shape), args.select.counter());
+    let (records, counter) = (Records::new(shape).decoding(global)?, args.select.counter());
     let mut tail = Tail { args, global, filter: &filter, out, records, counter, exit };
     let with_names = logs.len() > 1 && writer.is_none();
     let mut followers = Vec::new();
@@ -79,8 +80,9 @@ fn show(args: &Args, global: &Global, follow: bool, number: u64) -> Result<Exit>
         }
         // What comes while the last ones are shown is not missed, and not shown twice.
         let shown = Follower::at_the_end(log).and_then(|follower| {
-            tail.last(&follower.log, number, follower.next_offset)?;
-            Ok(follower)
+            let held = tail.held(&follower)?;
+            tail.last(&follower.log, number, follower.next_offset, held.as_ref())?;
+            Ok((follower, held))
         });
         match shown {
             Ok(follower) => followers.push(follower),
@@ -116,23 +118,27 @@ impl Tail<'_> {
         Ok(())
     }
 
+    /// What a read-committed reader is not shown, or not yet.
+    fn held(&self, follower: &Follower) -> Result<Option<Held>> {
+        match self.args.select.isolation {
+            Isolation::Committed => Held::of(&follower.log, follower.next_offset).map(Some),
+            Isolation::Uncommitted => Ok(None),
+        }
+    }
+
     /// Shows the last records of a log that ends at `end`.
-    fn last(&mut self, log: &OneLog, number: u64, end: i64) -> Result<()> {
+    fn last(&mut self, log: &OneLog, number: u64, end: i64, held: Option<&Held>) -> Result<()> {
         if number == 0 {
             return Ok(());
         }
         let start = log.segments.first().and_then(|input| input.base_offset).unwrap_or(0);
-        let hidden = match self.args.select.isolation {
-            Isolation::Committed => Some(Hidden::of(log)?),
-            Isolation::Uncommitted => None,
-        };
         let asked = self.args.select.range(|| Ok(end))?;
         let wanted = |first: i64| {
             let (topic, partition) = named(log);
             Wanted {
                 range: Range { first: asked.first.max(first), end: asked.end.min(end), ..asked },
                 filter: self.filter,
-                hidden: hidden.as_ref(),
+                hidden: held.map(|held| &held.hidden),
                 topic,
                 partition,
                 max_inflated: self.global.max_inflated(),
@@ -167,10 +173,10 @@ impl Tail<'_> {
     }
 
     /// Goes on as batches come, until Ctrl-C.
-    fn follow(&mut self, followers: &mut [Follower], watch: &Watch) -> Result<()> {
+    fn follow(&mut self, followers: &mut [(Follower, Option<Held>)], watch: &Watch) -> Result<()> {
         while !self.counter.is_enough() && !watch.is_stopped() {
-            for follower in followers.iter_mut() {
-                self.step(follower)?;
+            for (follower, held) in followers.iter_mut() {
+                self.step(follower, held.as_mut())?;
             }
             self.out.flush()?;
             watch.wait()?;
@@ -178,7 +184,7 @@ impl Tail<'_> {
         Ok(())
     }
 
-    fn step(&mut self, follower: &mut Follower) -> Result<()> {
+    fn step(&mut self, follower: &mut Follower, mut held: Option<&mut Held>) -> Result<()> {
         let (topic, partition) = named(&follower.log);
         let topic = topic.to_owned();
         let wanted = Wanted {
@@ -191,18 +197,34 @@ impl Tail<'_> {
         };
         let (records, out, counter) = (&mut self.records, &mut self.out, &mut self.counter);
         let name = follower.log.name.clone();
-        follower.step(&mut |event| match event {
-            Event::Batch(position, batch) => {
+        follower.step(&mut |file, event| match (event, &mut held) {
+            (Event::Batch(position, batch), None) => {
                 records.batch((position, batch), &wanted, counter, out.line())?;
                 out.settle()
             }
-            Event::Said(what) => {
-                out.flush()?;
-                eprintln!("== {name}: {what}");
-                Ok(())
+            (Event::Batch(position, batch), Some(held)) => {
+                held.take(file, position, batch)?;
+                held.release(&mut |position, batch, hidden| {
+                    let wanted = Wanted { hidden: Some(hidden), ..wanted };
+                    records.batch((position, batch), &wanted, counter, out.line())?;
+                    out.settle()
+                })
             }
+            (Event::Cut(end, what), held) => {
+                if let Some(held) = held {
+                    held.cut(end);
+                }
+                say(&name, &what, out)
+            }
+            (Event::Said(what), _) => say(&name, &what, out),
         })
     }
+}
+
+fn say(name: &str, what: &str, out: &mut Out) -> Result<()> {
+    out.flush()?;
+    eprintln!("== {name}: {what}");
+    Ok(())
 }
 
 fn named(log: &OneLog) -> (&str, u32) {

@@ -18,6 +18,7 @@ use crate::global::{Global, Output};
 use crate::output::Out;
 use crate::paths::{Input, Kind, PathArgs, Target};
 use crate::progress::Progress;
+use crate::reading::pace;
 use words::Words;
 
 /// From so many files on, those that are intact are not listed.
@@ -101,6 +102,7 @@ struct Asked {
 impl Asked {
     fn new(level: Level, global: &Global) -> Asked {
         let options = VerifyOptions::new().level(level).max_inflated_bytes(global.max_inflated());
+        let options = options.pace(pace::passed);
         let verification = Verification::new(&options);
         Asked { verification, names: BTreeMap::new(), exit: Exit::Done }
     }
