@@ -22,6 +22,7 @@ mod command {
     mod kafka_odd;
     mod ls;
     mod made;
+    mod manners;
     mod mend;
     mod pack;
     mod run;
