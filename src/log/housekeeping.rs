@@ -134,11 +134,12 @@ impl Log {
         Some(Standing { recovery_point, ..Standing::of(&view) })
     }
 
-    /// Closes the log; the answer is what the checkpoint files are to say of it then.
+    /// Closes the log; the answer is what the checkpoint files are to say of it then, where it is
+    /// closed in order, now or since before: Kafka may have forgotten it meanwhile.
     pub(crate) fn close_standing(&self) -> Result<Option<Standing>> {
-        let written = self.used().filter(|opened| !opened.is_untouched_and_clean().0);
+        let told = self.used().filter(|opened| opened.is_untouched_and_clean() != (true, false));
         self.close()?;
-        Ok(written.map(|opened| Standing::of(&opened.published.view())))
+        Ok(told.map(|opened| Standing::of(&opened.published.view())))
     }
 
     /// Carries out what the opening of a log owes that was not closed, so that it can be closed.

@@ -181,12 +181,21 @@ public final class Broker {
             boolean isLoud = line.contains(" WARN ") || line.contains(" ERROR ");
             boolean isOurs = line.matches(".*(strandline|durable\\.watermark|segments\\.manifest|quarantine).*");
             boolean isAboutLogs = line.contains("orrupt") || line.contains("stray") || line.contains("ebuild");
-            Differs.unless(!(isLoud && (isOurs || isAboutLogs)), "Kafka says: " + line);
+            Differs.unless(!(isLoud && (isOurs || isAboutLogs) && !saysSoOfItsOwn(line)), "Kafka says: " + line);
         }
         try (var names = Files.list(dir)) {
             var stray = names.filter(name -> name.toString().endsWith("-stray")).findFirst();
             Differs.unless(stray.isEmpty(), "Kafka set aside " + stray.orElse(null));
         }
+    }
+
+    /**
+     * A segment to which nothing was appended has no index files, in a directory that Kafka closed as in ours (the
+     * golden vectors), and Kafka calls that an error when it starts.
+     */
+    private static boolean saysSoOfItsOwn(String line) throws IOException {
+        var file = java.util.regex.Pattern.compile("Could not find offset index file .* (/\\S+\\.log),").matcher(line);
+        return file.find() && Files.size(Path.of(file.group(1))) == 0;
     }
 
     private static String last(Path log, int lines) throws IOException {
