@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::pack::{unpack, unpack_those};
+use super::pack::{golden_fixtures, unpack, unpack_those};
 use super::run::{Ran, ran, strandline};
 use crate::recovery_batches::{damage, is_log};
 use crate::text::Fields;
@@ -26,7 +26,7 @@ type Case = (&'static str, i32, &'static [(&'static str, u64)]);
 
 #[test]
 fn each_fixture_is_judged_by_what_is_wrong_in_it() {
-    let golden = unpack("golden-dump");
+    let golden = golden_fixtures();
     let fixtures = golden.path().join("fixtures");
     let cases: [Case; 12] = [
         ("basic-0", 0, &[]),
@@ -55,7 +55,7 @@ fn each_fixture_is_judged_by_what_is_wrong_in_it() {
 
 #[test]
 fn what_was_put_together_by_hand_shows_at_a_deep_look() {
-    let golden = unpack("golden-dump");
+    let golden = golden_fixtures();
     let ran = run_in(&golden.path().join("fixtures"), &["verify", "--deep", "--json", "basic-0"]);
     let mut codes: Vec<_> = told(&ran).into_iter().map(|(code, _)| code).collect();
     codes.sort();
@@ -65,7 +65,7 @@ fn what_was_put_together_by_hand_shows_at_a_deep_look() {
 
 #[test]
 fn lengths_that_lie_hide_one_batch_and_are_set_right() {
-    let golden = unpack("golden-dump");
+    let golden = golden_fixtures();
     let fixtures = golden.path().join("fixtures");
     let log = "00000000000000000000.log";
     let good = fs::read(fixtures.join("dup-0").join(log)).unwrap()[..282].to_vec();

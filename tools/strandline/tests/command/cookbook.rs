@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::pack::unpack;
+use super::pack::golden_fixtures;
 use super::run::{run, strandline};
 
 /// The blocks of shell commands, with their headings.
@@ -33,7 +33,7 @@ fn blocks(text: &str) -> Vec<(String, String)> {
 fn every_command_of_the_cookbook_works_on_the_sample() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let text = fs::read_to_string(root.join("docs/cookbook.md")).unwrap();
-    let golden = unpack("golden-dump");
+    let golden = golden_fixtures();
     let bin = Path::new(env!("CARGO_BIN_EXE_strandline")).parent().unwrap().to_owned();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
     let blocks = blocks(&text);
@@ -74,7 +74,7 @@ fn a_report_is_one_page_that_asks_nobody_for_anything() {
 #[test]
 fn every_line_has_a_type_and_fields_that_the_schema_names() {
     let schema: serde_json::Value = serde_json::from_str(&run(&["schema"]).stdout).unwrap();
-    let golden = unpack("golden-dump");
+    let golden = golden_fixtures();
     for args in [
         &["dump", "--json", "basic-0", "crc-0", "trunc-0"][..],
         &["dump", "-r", "--json", "basic-0"],

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::made::{self, Made, TIME};
-use super::pack::unpack;
+use super::pack::golden_fixtures;
 use super::run::{Ran, run};
 
 const LOG: &str = "00000000000000000000.log";
@@ -34,7 +34,7 @@ fn codecs(path: &Path) -> Vec<String> {
 
 #[test]
 fn segments_written_anew_hold_the_same_records_whatever_the_codec_and_the_size() {
-    let (golden, temp) = (unpack("golden-dump"), tempfile::tempdir().unwrap());
+    let (golden, temp) = (golden_fixtures(), tempfile::tempdir().unwrap());
     let fixtures = golden.path().join("fixtures");
     let ways: [&[&str]; 8] = [
         &[],

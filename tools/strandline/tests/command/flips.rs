@@ -11,7 +11,7 @@ use strandline::{
 };
 
 use super::made;
-use super::pack::unpack;
+use super::pack::broker_directories;
 
 /// With this set every bit is flipped: it takes minutes.
 const ALL: &str = "STRANDLINE_ALL_FLIPS";
@@ -119,7 +119,7 @@ fn judge(
 
 #[test]
 fn what_kafka_wrote_is_no_error() {
-    let brokers = unpack("golden-brokers");
+    let brokers = broker_directories();
     for version in ["4.3.1", "3.9.2", "2.8.2"] {
         for state in ["clean", "unclean", "reopened"] {
             let path = brokers.path().join(version).join(state);

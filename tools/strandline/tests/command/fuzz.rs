@@ -7,7 +7,7 @@ use std::path::Path;
 use super::run::{fixtures, ran, strandline};
 
 /// How many damaged directories are shown; `STRANDLINE_FUZZ_TIMES` for so many times as many.
-const INPUTS: usize = 250;
+const INPUTS: usize = 120;
 
 /// Numbers that look random and come from a seed.
 struct Dice(u64);
@@ -127,7 +127,7 @@ fn damaged_files_are_shown_in_order_and_in_plain_text() {
 }
 
 /// How many single bytes are changed; `STRANDLINE_FUZZ_TIMES` for so many times as many.
-const BYTES: usize = 120;
+const BYTES: usize = 66;
 
 #[test]
 fn whatever_one_byte_of_a_file_becomes_each_verb_ends_as_it_should() {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::pack::unpack;
+use super::pack::{broker_directories, unpack};
 use super::run::strandline;
 
 /// A command line of Kafka's tool, with what it printed.
@@ -148,7 +148,7 @@ fn cases(dump: &Path, brokers: &Path) -> Vec<Case> {
 
 #[test]
 fn all_that_kafkas_own_tool_printed_is_printed_byte_for_byte() {
-    let (dump, brokers) = (unpack("golden-dump"), unpack("golden-brokers"));
+    let (dump, brokers) = (unpack("golden-dump"), broker_directories());
     put_back_zeros(brokers.path());
     let cases = cases(dump.path(), brokers.path());
     assert_eq!(cases.len(), 728);

@@ -18,9 +18,21 @@ pub(super) fn unpack_those(name: &str, wanted: impl Fn(&Path) -> bool) -> TempDi
     let to = tempfile::tempdir().unwrap();
     for entry in tar::Archive::new(stream).entries().unwrap() {
         let mut entry = entry.unwrap();
-        if wanted(&entry.path().unwrap()) {
+        // Some are packed with a dot before them.
+        let path = entry.path().unwrap().into_owned();
+        if wanted(path.strip_prefix(".").unwrap_or(&path)) {
             entry.unpack_in(to.path()).unwrap();
         }
     }
     to
+}
+
+/// The directories that `kafka-dump-log`'s cases are about.
+pub(super) fn golden_fixtures() -> TempDir {
+    unpack_those("golden-dump", |path| path.starts_with("fixtures"))
+}
+
+/// The log directories of real brokers, without what clients read from them.
+pub(super) fn broker_directories() -> TempDir {
+    unpack_those("golden-brokers", |path| !path.to_string_lossy().contains("/truth/"))
 }

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::json;
 
 use super::made::Made;
-use super::pack::unpack;
+use super::pack::golden_fixtures;
 use super::run::{Ran, fixtures, ran, run, strandline};
 
 /// The offsets of the records that `dump -r` gives.
@@ -96,7 +96,7 @@ fn records_are_written_as_csv_raw_redacted_and_encoded() {
 
 #[test]
 fn every_kind_of_file_is_shown_by_its_name_or_its_content() {
-    let golden = unpack("golden-dump");
+    let golden = golden_fixtures();
     let dir = golden.path().join("fixtures");
     let shown = |path: &str| {
         let mut command = strandline(&["dump", "--json", path]);
