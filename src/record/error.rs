@@ -20,6 +20,13 @@ pub enum BatchError {
     Zeros,
     /// The length field is smaller than any batch.
     LengthTooSmall(i32),
+    /// It claims more bytes than the caller takes.
+    TooLarge {
+        /// Bytes that it claims.
+        size: u64,
+        /// The most that the caller takes.
+        limit: u64,
+    },
     /// A message of format v0 or v1 where only a record batch can be: those are read, and never
     /// written.
     Legacy(i8),
@@ -50,6 +57,9 @@ impl fmt::Display for BatchError {
             BatchError::Zeros => f.write_str("zeros where a batch should be"),
             BatchError::LengthTooSmall(length) => {
                 write!(f, "batch claims length {length}, fewer bytes than any has")
+            }
+            BatchError::TooLarge { size, limit } => {
+                write!(f, "batch claims {size} bytes, more than the {limit} that are taken")
             }
             BatchError::Legacy(magic) => {
                 write!(f, "a message of format v{magic} cannot be written")

@@ -121,7 +121,8 @@ impl LogFile {
     /// What it holds from `position` on, where a batch should begin: what an index gave, or an
     /// earlier piece. Elsewhere there is damage up to the next batch.
     pub fn pieces_from(&self, position: u64) -> LogPieces<'_> {
-        LogPieces { log: self, window: self.0.window(), position, next_offset: 0 }
+        let window = self.0.window();
+        LogPieces { log: self, window, position, next_offset: 0, most_batch_bytes: u64::MAX }
     }
 }
 
@@ -167,9 +168,19 @@ pub struct LogPieces<'a> {
     position: u64,
     /// The offset behind the last batch that was whole.
     next_offset: Offset,
+    /// A batch that claims more is passed over.
+    most_batch_bytes: u64,
 }
 
 impl LogPieces<'_> {
+    /// Passes over batches that claim more bytes, as damage ([`BatchError::TooLarge`]): each is held
+    /// whole.
+    #[must_use]
+    pub fn max_batch_bytes(mut self, bytes: u64) -> Self {
+        self.most_batch_bytes = bytes;
+        self
+    }
+
     /// The next stretch, `None` at the end.
     ///
     /// # Errors
@@ -215,6 +226,10 @@ impl LogPieces<'_> {
             if need as u64 > have {
                 return Ok(Err(BatchError::Incomplete { have: have as usize, need }));
             }
+            let (size, limit) = (need as u64, self.most_batch_bytes);
+            if size > limit {
+                return Ok(Err(BatchError::TooLarge { size, limit }));
+            }
         }
         Ok(batch_at(&mut self.window, position)?.map(|batch| *batch.header()))
     }
@@ -233,7 +248,8 @@ impl LogPieces<'_> {
             return Ok((end, Piece::Unfinished));
         }
         let header = BatchHeader::decode(self.window.at_most(position, HEADER_LEN)?).ok();
-        let failed = header.filter(|_| matches!(cause, BatchError::Crc { .. }));
+        let has_header = matches!(cause, BatchError::Crc { .. } | BatchError::TooLarge { .. });
+        let failed = header.filter(|_| has_header);
         if let Some(header) = failed {
             let behind = position + header.size_bytes() as u64;
             let zeros_behind = behind == end || self.only_zeros_from(behind)?;

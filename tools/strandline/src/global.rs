@@ -136,6 +136,11 @@ pub(crate) struct Global {
     #[arg(hide_short_help = true)]
     max_inflated: Option<u64>,
 
+    /// Pass over a batch that claims more, for it would be held whole
+    #[arg(long, global = true, value_name = "BYTES", value_parser = size64)]
+    #[arg(default_value = "1GiB", hide_default_value = true, hide_short_help = true)]
+    pub(crate) max_batch_bytes: u64,
+
     /// Stop at the first damage, rather than say so and go on behind it
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) strict: bool,

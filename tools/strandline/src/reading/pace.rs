@@ -21,6 +21,7 @@ static PACE: OnceLock<Pace> = OnceLock::new();
 
 struct Pace {
     rate: Option<u64>,
+    most_batch_bytes: u64,
     /// From how many bytes on.
     polite_from: u64,
     state: Mutex<State>,
@@ -40,8 +41,14 @@ pub(crate) fn set(global: &Global) {
         (_, true) => u64::MAX,
         _ => POLITE_FROM,
     };
+    let most_batch_bytes = global.max_batch_bytes;
     // Nobody set it before.
-    let _ = PACE.set(Pace { rate: global.rate, polite_from, state: Mutex::default() });
+    let _ = PACE.set(Pace {
+        rate: global.rate,
+        most_batch_bytes,
+        polite_from,
+        state: Mutex::default(),
+    });
 }
 
 /// A stretch of a file was read and is done with. Waits, if that was too fast.
@@ -91,7 +98,7 @@ fn not_needed(file: &File, stretch: Range<u64>) {
 #[cfg(not(target_os = "linux"))]
 fn not_needed(_: &File, _: Range<u64>) {}
 
-/// The pieces of a `.log`, as fast as is allowed.
+/// The pieces of a `.log`, as fast and as large as is allowed.
 pub(crate) struct Pieces<'a> {
     of: LogPieces<'a>,
     path: &'a Path,
@@ -101,7 +108,8 @@ pub(crate) struct Pieces<'a> {
 impl<'a> Pieces<'a> {
     /// Those of the file at `path` from a position on.
     pub(crate) fn of(log: &'a LogFile, path: &'a Path, from: u64) -> Pieces<'a> {
-        Pieces { of: log.pieces_from(from), path, told: from }
+        let most = PACE.get().map_or(u64::MAX, |pace| pace.most_batch_bytes);
+        Pieces { of: log.pieces_from(from).max_batch_bytes(most), path, told: from }
     }
 
     /// The next one.
@@ -130,14 +138,18 @@ pub(crate) fn rate(text: &str) -> Result<u64, String> {
 mod tests {
     use super::*;
 
+    fn at(rate: Option<u64>, polite_from: u64) -> Pace {
+        Pace { rate, most_batch_bytes: u64::MAX, polite_from, state: Mutex::default() }
+    }
+
     #[test]
     fn who_reads_too_fast_waits_for_the_rest_of_the_time() {
-        let pace = Pace { rate: Some(1 << 20), polite_from: u64::MAX, state: Mutex::default() };
+        let pace = at(Some(1 << 20), u64::MAX);
         let first = pace.passed(Path::new("/nowhere"), 0..1 << 20);
         assert!(first > Duration::from_millis(900) && first <= Duration::from_secs(1), "{first:?}");
         let second = pace.passed(Path::new("/nowhere"), 1 << 20..2 << 20);
         assert!(second > first && second <= Duration::from_secs(2), "{second:?}");
-        let free = Pace { rate: None, polite_from: 0, state: Mutex::default() };
+        let free = at(None, 0);
         assert_eq!(free.passed(Path::new("/nowhere"), 0..1 << 40), Duration::ZERO);
     }
 

@@ -99,6 +99,23 @@ fn a_length_that_leads_nowhere_is_named_and_reading_goes_on() {
 }
 
 #[test]
+fn a_batch_larger_than_is_taken_is_passed_over_and_told() {
+    let ran = run(&["dump", "-r", "--json", "--max-batch-bytes", "90", "basic-0"]);
+    assert_eq!(ran.code, Some(4));
+    let large = ran.json_of("finding");
+    assert!(!large.is_empty() && large.iter().all(|it| it["code"].is_null()), "{large:?}");
+    assert!(ran.stderr.contains("--max-batch-bytes takes 90"), "{}", ran.stderr);
+    // The others are there: those of 90 bytes and fewer.
+    let batches = run(&["dump", "--json", "basic-0"]).json_of("batch");
+    let small = batches.iter().filter(|it| it["size"].as_u64() <= Some(90));
+    let offsets: Vec<_> = small.map(|it| it["baseOffset"].as_i64().unwrap()).collect();
+    let shown = run(&["dump", "--json", "--max-batch-bytes", "90", "basic-0"]).json_of("batch");
+    let whole = shown.iter().filter(|it| it["crcOk"] == true);
+    let told: Vec<_> = whole.map(|it| it["baseOffset"].as_i64().unwrap()).collect();
+    assert_eq!(told, offsets);
+}
+
+#[test]
 fn what_a_crash_or_a_writer_leaves_at_the_end_is_no_error() {
     let ran = run(&["dump", "trunc-0"]);
     let why = format!(

@@ -116,9 +116,12 @@ impl Finding {
             BatchError::Incomplete { .. } => ("LOG004", "batch length past the end"),
             BatchError::Crc { .. } => ("LOG005", "batch CRC mismatch"),
             BatchError::UnknownMagic(_) => ("LOG006", "unknown magic"),
+            BatchError::TooLarge { .. } => ("", "batch larger than is taken"),
             _ => ("LOG014", "impossible offsets"),
         };
         let mut finding = Finding::new(code, Severity::Error, position, message);
+        // What the user does not take is no damage, and has no code.
+        finding.code = Some(code).filter(|code| !code.is_empty());
         let what = match damage.cause {
             BatchError::Crc { stored, computed } => {
                 finding.crc = Some((stored, computed));
@@ -131,6 +134,9 @@ impl Finding {
                 format!("claims {need} bytes, the file has {have} more")
             }
             BatchError::Zeros => "is nothing but zeros".to_owned(),
+            BatchError::TooLarge { size, limit } => {
+                format!("has {size} bytes, --max-batch-bytes takes {limit}")
+            }
             BatchError::UnknownMagic(magic) => {
                 format!("has unknown magic {magic}: newer, or damage")
             }
