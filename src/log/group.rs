@@ -1,7 +1,8 @@
 //! Group commit: many appenders wait for one sync.
 //!
 //! Whoever finds nobody syncing syncs for all: what was published before its sync began is covered
-//! by it. The others wait, and one of them takes over if the sync did not reach far enough.
+//! by it. The others wait, and one of them takes over if the sync did not reach far enough. Those who
+//! were let go together mostly come back together: so many are waited for, a moment at most.
 
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -11,11 +12,16 @@ use crate::planted::{self, Bug};
 use crate::record::Offset;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
+/// So long at most one who is about to sync waits for others.
+const MOST_GATHERING: Duration = Duration::from_micros(60);
+
 /// Who syncs, and how far the log is durable.
 #[derive(Debug)]
 pub(crate) struct Group {
     state: Mutex<State>,
     done: Condvar,
+    /// As many have come as were waited for.
+    gathered: Condvar,
     /// So long at most one waits for a sync that another thread has begun.
     patience: Duration,
 }
@@ -26,14 +32,29 @@ struct State {
     /// Counts truncations: a sync that began before one says nothing about what came after.
     era: u64,
     syncing: bool,
+    /// How many came to wait since the last sync began.
+    waiting: usize,
+    /// How many it was for, and how long it took.
+    last_group: (usize, Duration),
+    /// Whether somebody waits for others to come.
+    gathering: bool,
     /// The first failure; final for this opening.
     poisoned: Option<Error>,
 }
 
 impl Group {
     pub(crate) fn new(durable_end: Offset, patience: Duration) -> Self {
-        let state = State { durable_end, era: 0, syncing: false, poisoned: None };
-        Group { state: Mutex::new(state), done: Condvar::new(), patience }
+        let state = State {
+            durable_end,
+            era: 0,
+            syncing: false,
+            waiting: 0,
+            last_group: (0, Duration::ZERO),
+            gathering: false,
+            poisoned: None,
+        };
+        let (done, gathered) = (Condvar::new(), Condvar::new());
+        Group { state: Mutex::new(state), done, gathered, patience }
     }
 
     /// How far the log is durable.
@@ -61,6 +82,12 @@ impl Group {
         sync: impl Fn() -> std::result::Result<Offset, Failure>,
     ) -> Result<()> {
         let (mut state, mut since) = (self.lock(), None);
+        if state.poisoned.is_none() && state.durable_end < end {
+            state.waiting += 1;
+            if state.gathering && state.waiting >= state.last_group.0 {
+                self.gathered.notify_one();
+            }
+        }
         loop {
             if let Some(first) = &state.poisoned {
                 return Err(first.clone());
@@ -73,13 +100,23 @@ impl Group {
                 continue;
             }
             let era = state.era;
+            state.syncing = true;
+            state = self.gather(state);
+            if state.poisoned.is_some() {
+                state.syncing = false;
+                self.done.notify_all();
+                continue;
+            }
+            let group = std::mem::take(&mut state.waiting);
             let turn = self.take_turn(state);
             if planted::on(Bug::WokenBeforeSync) {
                 self.lock().durable_end = end;
                 self.done.notify_all();
             }
+            let began = Instant::now();
             let result = sync();
             state = self.lock();
+            state.last_group = (group, began.elapsed());
             turn.end(&mut state);
             match result {
                 Ok(reached) if state.era == era => {
@@ -100,6 +137,25 @@ impl Group {
                 Err(Failure::Passing(error)) => return Err(error),
             }
         }
+    }
+
+    /// Waits a moment for as many to come as the last sync was for: a part of what a sync takes.
+    fn gather<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        // A checker of schedules knows no time, and would wait for ever.
+        let moment = if cfg!(all(test, shuttle)) { Duration::ZERO } else { MOST_GATHERING };
+        let (wanted, took) = state.last_group;
+        let until = Instant::now() + moment.min(took / 2);
+        state.gathering = true;
+        while state.waiting < wanted {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            let waited = self.gathered.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.gathering = false;
+        state
     }
 
     /// Waits for whoever syncs, since then at most as long as one has patience.
@@ -200,6 +256,7 @@ pub(crate) enum Failure {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
+    use std::sync::atomic::{AtomicI64, Ordering};
     use std::sync::mpsc::channel;
 
     use super::*;
@@ -247,6 +304,32 @@ mod tests {
         assert_eq!(group.durable_end(), 4);
         group.reach(6, || Ok(6)).unwrap();
         assert_eq!(group.durable_end(), 6);
+    }
+
+    #[test]
+    fn who_need_not_wait_for_a_sync_is_not_waited_for() {
+        let group = patient(0);
+        group.reach(5, || Ok(5)).unwrap();
+        (0..=5).for_each(|end| group.reach(end, || unreachable!("it is durable")).unwrap());
+        let state = group.lock();
+        assert_eq!((state.waiting, state.last_group.0), (0, 1));
+    }
+
+    #[test]
+    fn appenders_that_come_and_go_all_reach_their_end() {
+        let (group, published) = (patient(0), AtomicI64::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let end = published.fetch_add(1, Ordering::SeqCst) + 1;
+                        group.reach(end, || Ok(published.load(Ordering::SeqCst))).unwrap();
+                        assert!(group.durable_end() >= end);
+                    }
+                });
+            }
+        });
+        assert_eq!((group.durable_end(), group.lock().waiting), (400, 0));
     }
 
     #[test]
