@@ -3,6 +3,7 @@
 //! Locks are taken in this order: a handle's slot, then the clock. Who holds the clock only tries
 //! a slot, and passes over one that is busy. Files are opened and closed outside the clock.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::{fmt, io};
 
@@ -28,7 +29,7 @@ struct Clock {
 type Slot = Mutex<State>;
 
 struct State {
-    name: String,
+    name: Arc<str>,
     /// `Some` only with a place on the clock.
     file: Option<Arc<File>>,
     place: Option<usize>,
@@ -40,6 +41,20 @@ struct State {
 /// room. Cheap to clone; clones share the descriptor, and the last one to go closes it.
 #[derive(Clone)]
 pub(crate) struct Handle(Arc<Owner>);
+
+/// Where a file was at some time.
+#[derive(Clone, Debug)]
+pub(crate) struct At {
+    dir: Dir,
+    name: Arc<str>,
+}
+
+impl At {
+    /// The path.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.path().join(&*self.name)
+    }
+}
 
 struct Owner {
     cache: Handles,
@@ -62,7 +77,7 @@ impl Handles {
 
     /// The file `name` in `dir`. This does no I/O, and does not ask whether it is there.
     pub(crate) fn file(&self, dir: &Dir, name: &str, access: Access) -> Handle {
-        let state = State { name: name.to_owned(), file: None, place: None, used: false };
+        let state = State { name: name.into(), file: None, place: None, used: false };
         Handle(Arc::new(Owner {
             cache: self.clone(),
             dir: dir.clone(),
@@ -192,13 +207,18 @@ impl Handle {
     pub(crate) fn rename(&self, to: &str) -> io::Result<()> {
         let mut state = self.state();
         self.0.dir.rename(&state.name, to)?;
-        to.clone_into(&mut state.name);
+        state.name = to.into();
         Ok(())
     }
 
     /// Its name in its directory.
-    pub(crate) fn name(&self) -> String {
-        self.state().name.clone()
+    pub(crate) fn name(&self) -> Arc<str> {
+        Arc::clone(&self.state().name)
+    }
+
+    /// Where it is now; told without being put together.
+    pub(crate) fn at(&self) -> At {
+        At { dir: self.0.dir.clone(), name: self.name() }
     }
 
     /// Closes the descriptor, if nobody has the file from [`Handle::get`]. Unlike the cache it
@@ -230,7 +250,7 @@ impl Drop for Owner {
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.0.dir.path().join(self.name());
+        let path = self.at().path();
         f.debug_tuple("Handle").field(&path).finish()
     }
 }
@@ -353,12 +373,12 @@ mod tests {
         all[0].rename("closed").unwrap();
         all[1].rename("open").unwrap();
         for (number, name) in [(0, "closed"), (1, "open"), (0, "closed")] {
-            assert_eq!(all[number].name(), name);
+            assert_eq!(&*all[number].name(), name);
             assert_eq!(usize::from(first_byte(&all[number])), number);
         }
         dir.create_dir("taken").unwrap();
         assert!(all[0].rename("taken").is_err());
-        assert_eq!((all[0].name().as_str(), first_byte(&all[0])), ("closed", 0));
+        assert_eq!((&*all[0].name(), first_byte(&all[0])), ("closed", 0));
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) mod sim;
 
 pub(crate) use dir::{Dir, Lock};
 pub(crate) use file::File;
-pub(crate) use handles::{Handle, Handles};
+pub(crate) use handles::{At, Handle, Handles};
 pub(crate) use mapping::Mapping;
 pub(crate) use watch::{Seen, Watch};
 

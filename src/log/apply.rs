@@ -82,7 +82,7 @@ fn swap_in(log: &Opened, plan: &Plan) -> Result<()> {
     for segment in plan.segments.iter().filter(|it| plan.swaps.contains(&it.base_offset())) {
         let (from, name) =
             (segment.log_handle().name(), names::name(segment.base_offset(), Part::Log));
-        if from != name {
+        if *from != *name {
             segment.log_handle().rename(&name).map_err(|error| log.io("rename", &from, error))?;
         }
     }

@@ -8,7 +8,6 @@ use super::view::View;
 use crate::error::{Error, Result};
 use crate::index::AbortedTxn;
 use crate::record::Offset;
-use crate::segment::names::Part;
 use crate::segment::{ReadRange, Segment, Slice};
 
 /// Which records a fetch may see.
@@ -167,7 +166,7 @@ fn fetched(
         durable_end: view.durable_end,
         aborted,
         max_inflated_bytes: options.max_inflated_bytes,
-        path: view.segments[index].path(Part::Log),
+        at: view.segments[index].log_handle().at(),
         position: slice.position,
         inflated: (0..slice.compressed).map(|_| OnceLock::new()).collect(),
     })

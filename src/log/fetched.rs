@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use crate::compression::Decompressor;
 use crate::error::{Error, Result};
+use crate::fs::At;
 use crate::index::AbortedTxn;
 use crate::record::{FetchedRecord, Offset, ProducerId, RecordBatch, RecordError, Records};
 use crate::segment::Buffer;
@@ -27,7 +28,7 @@ pub struct Fetched {
     /// Only for a read-committed fetch.
     pub(super) aborted: Option<Vec<AbortedTxn>>,
     pub(super) max_inflated_bytes: usize,
-    pub(super) path: std::path::PathBuf,
+    pub(super) at: At,
     /// Where in its file the first batch lies.
     pub(super) position: u64,
     /// The inflated payloads, a place for each batch that is compressed.
@@ -205,11 +206,11 @@ impl<'a> FetchedRecords<'a> {
     fn fault(&mut self, cause: RecordError) -> Error {
         self.current = None;
         let at = self.fetched.bytes().len() - self.rest.len();
-        Error::corrupt(self.fetched.path.clone(), self.fetched.position + at as u64, cause)
+        Error::corrupt(self.fetched.at.path(), self.fetched.position + at as u64, cause)
     }
 
     fn error(&self, at: u64, batch: &RecordBatch<'_>, cause: RecordError) -> Error {
-        record_error(&self.fetched.path, self.fetched.position + at, batch, cause)
+        record_error(&self.fetched.at.path(), self.fetched.position + at, batch, cause)
     }
 }
 

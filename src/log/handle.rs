@@ -288,16 +288,18 @@ impl Log {
     fn answer(opened: &Opened, placed: Placed, durability: Durability) -> Result<Appended> {
         let end = placed.last_offset + 1;
         let settings = opened.settings();
-        let unflushed = end.saturating_sub(opened.group.durable_end());
+        let mut durable_end = opened.group.durable_end();
+        let unflushed = end.saturating_sub(durable_end);
         if durability == Durability::Synced || unflushed >= settings.flush_messages {
             opened.reach(end)?;
+            durable_end = opened.group.durable_end();
         }
         Ok(Appended {
             base_offset: placed.first_offset,
             last_offset: placed.last_offset,
             max_timestamp: placed.max_timestamp,
             duplicate: placed.duplicate.is_some(),
-            durable_end: opened.group.durable_end(),
+            durable_end,
         })
     }
 

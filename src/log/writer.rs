@@ -18,7 +18,7 @@ use crate::record::{
     place,
 };
 use crate::segment::names::{self, Part};
-use crate::segment::{Active, AppendFailure, Incoming, Segment};
+use crate::segment::{Active, AppendFailure, Facts, Incoming, Segment};
 
 /// The side of a log that writes; there from the first write on.
 #[derive(Debug)]
@@ -155,18 +155,18 @@ impl Writer {
                 });
             }
         }
-        match self.active.append(job.bytes, job.headers) {
-            Ok(()) => {}
+        let facts = match self.active.append(job.bytes, job.headers) {
+            Ok(facts) => facts,
             Err(AppendFailure::Refused(error)) => return Err(error),
             Err(AppendFailure::CutFailed(error)) => {
                 log.poison(&error);
                 return Err(error);
             }
-        }
+        };
         self.log_end = incoming.last_offset + 1;
         let completed = self.producers.commit(&mut self.update, self.log_end);
         self.settle(&completed);
-        self.publish(log);
+        self.publish_tip(log, self.tip_of(&facts));
         Ok(Placed {
             first_offset: first,
             last_offset: incoming.last_offset,
@@ -194,7 +194,10 @@ impl Writer {
 
     /// Lets readers see what was written.
     pub(super) fn publish(&self, log: &Opened) {
-        let tip = self.tip();
+        self.publish_tip(log, self.tip());
+    }
+
+    fn publish_tip(&self, log: &Opened, tip: Tip) {
         log.published.publish(|view| {
             view.log_end_offset = self.log_end;
             view.last_stable_offset =
@@ -205,7 +208,10 @@ impl Writer {
 
     /// How far the log goes now.
     pub(super) fn tip(&self) -> Tip {
-        let facts = self.active.facts();
+        self.tip_of(&self.active.facts())
+    }
+
+    fn tip_of(&self, facts: &Facts) -> Tip {
         Tip {
             base_offset: self.active.segment().base_offset(),
             bytes: facts.log_bytes,

@@ -136,23 +136,26 @@ impl Active {
         let most = |len: usize| self.limits.index_bytes as usize / len;
         let is_full = state.offset_index.grown() >= most(OFFSET_ENTRY_LEN)
             || state.time_index.grown() >= most(TIME_ENTRY_LEN).saturating_sub(1);
+        let first = state.facts.and_then(|facts| facts.first_timestamp);
         drop(state);
-        if is_full {
-            return Ok(true);
+        if is_full || size == 0 {
+            return Ok(is_full);
         }
-        Ok(size > 0 && self.age_ms(incoming, now)? > self.limits.segment_ms)
+        // Mostly it is known.
+        let first = if first.is_some() { first } else { self.segment.first_timestamp()? };
+        Ok(self.age_ms(first, incoming, now) > self.limits.segment_ms)
     }
 
     /// How old the segment is: by the records' own times if its first batch has one.
-    fn age_ms(&self, incoming: Incoming, now: Timestamp) -> Result<i64> {
-        let first = self.segment.first_timestamp()?;
-        Ok(match first {
+    fn age_ms(&self, first: Option<Timestamp>, incoming: Incoming, now: Timestamp) -> i64 {
+        match first {
             Some(first) if first >= 0 => incoming.max_timestamp.unwrap_or(-1).saturating_sub(first),
             _ => now.saturating_sub(self.created_ms),
-        })
+        }
     }
 
-    /// Writes whole batches behind the last one, and makes them readable up to the new end.
+    /// Writes whole batches behind the last one, and makes them readable up to the new end. What is
+    /// known of all batches then is the answer.
     ///
     /// # Errors
     ///
@@ -162,7 +165,7 @@ impl Active {
         &mut self,
         bytes: &[u8],
         headers: &[BatchHeader],
-    ) -> std::result::Result<(), AppendFailure> {
+    ) -> std::result::Result<Facts, AppendFailure> {
         let position = self.segment.end();
         let file = self.segment.log_file().map_err(AppendFailure::Refused)?;
         self.reserve_for(&file, position + bytes.len() as u64);
@@ -178,16 +181,17 @@ impl Active {
                 )),
             });
         }
+        let mut facts = Facts::empty(self.segment.base_offset);
         let mut at = 0;
         for header in headers {
             let size = header.size_bytes();
-            self.count_in(header, &bytes[at..at + size], position + at as u64);
+            facts = self.count_in(header, &bytes[at..at + size], position + at as u64);
             at += size;
         }
         let end = position + bytes.len() as u64;
         self.segment.set_end(end);
         self.zero_ahead_of(&file, end);
-        Ok(())
+        Ok(facts)
     }
 
     /// Takes space ahead without changing the file's length. Failure costs speed, no more.
@@ -216,12 +220,13 @@ impl Active {
 
     /// Kafka's index rule: an entry for the first batch that starts more than the interval behind
     /// the batch that made the last one.
-    fn count_in(&mut self, header: &BatchHeader, bytes: &[u8], position: u64) {
+    fn count_in(&mut self, header: &BatchHeader, bytes: &[u8], position: u64) -> Facts {
         let base = self.segment.base_offset;
         let mut state = self.segment.state();
         let state = &mut *state;
         let facts = state.facts.get_or_insert_with(|| Facts::empty(base));
         facts.add_parts(header, bytes);
+        let facts = *facts;
         if self.bytes_since_index_entry > u64::from(self.limits.index_interval_bytes) {
             if let Source::Growing(index) = &mut state.offset_index {
                 let entry = OffsetEntry { offset: header.last_offset(), position: position as u32 };
@@ -236,6 +241,7 @@ impl Active {
             self.bytes_since_index_entry = 0;
         }
         self.bytes_since_index_entry += bytes.len() as u64;
+        facts
     }
 
     /// Enters a transaction that aborted in the index. If the file cannot be written, sealing writes

@@ -27,7 +27,7 @@ pub(crate) struct Extension {
 impl Segment {
     /// Whether its `.log` has the name that it is to keep.
     pub(crate) fn has_its_name(&self) -> bool {
-        self.log.name() == names::name(self.base_offset, Part::Log)
+        *self.log.name() == *names::name(self.base_offset, Part::Log)
     }
 
     /// Takes both indexes into memory, whole, so that they can grow there.

@@ -184,11 +184,10 @@ impl Segment {
 
     /// Where one of its files lies; for messages.
     pub(crate) fn path(&self, part: Part) -> PathBuf {
-        let name = match part {
-            Part::Log => self.log.name(),
-            part => names::name(self.base_offset, part),
-        };
-        self.shared.dir.path().join(name)
+        match part {
+            Part::Log => self.log.at().path(),
+            part => self.shared.dir.path().join(names::name(self.base_offset, part)),
+        }
     }
 
     /// What is known of its batches, if all were looked at.
