@@ -1,7 +1,7 @@
 //! One record as it lies in a batch: its length, then what it is.
 
 use super::Timestamp;
-use crate::wire::varint;
+use crate::wire::varint::{self, Packed};
 
 /// What is written of a record, with its place in the batch.
 pub(super) struct Parts<'a, H> {
@@ -30,7 +30,37 @@ where
     }
 
     /// Writes it, `size` being what [`Parts::size_bytes`] says.
+    #[inline]
     pub(super) fn put(self, size: usize, out: &mut Vec<u8>) {
+        if self.put_packed(size, out).is_none() {
+            self.put_any(size, out);
+        }
+    }
+
+    /// The same, if it has no headers and its numbers are small; else nothing is written.
+    #[inline]
+    fn put_packed(&self, size: usize, out: &mut Vec<u8>) -> Option<()> {
+        if self.headers.len() > 0 {
+            return None;
+        }
+        let front = Packed::default().with(size as i64)?.with(0)?; // attributes: none are defined
+        let front = front.with(self.timestamp_delta)?.with(self.offset_delta.into())?;
+        let of_value = self.value.map_or(-1, |value| value.len() as i64);
+        match self.key {
+            None => front.with(-1)?.with(of_value)?.append_to(out),
+            Some(key) => {
+                let behind = Packed::default().with(of_value)?;
+                front.with(key.len() as i64)?.append_to(out);
+                out.extend_from_slice(key);
+                behind.append_to(out);
+            }
+        }
+        out.extend_from_slice(self.value.unwrap_or_default());
+        out.push(0);
+        Some(())
+    }
+
+    fn put_any(self, size: usize, out: &mut Vec<u8>) {
         varint::put(out, size as i32);
         out.push(0); // attributes: none are defined
         varint::put_long(out, self.timestamp_delta);

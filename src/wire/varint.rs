@@ -31,6 +31,47 @@ pub(crate) const fn len_long(value: i64) -> usize {
     bits.div_ceil(7)
 }
 
+/// Up to sixteen bytes of small varints, put together in a register: appended at once, which costs
+/// less than one byte after the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Packed {
+    bits: u128,
+    len: u32,
+}
+
+impl Packed {
+    /// The most bytes that a number takes here.
+    const MOST: u32 = 3;
+
+    /// Adds `value`, if it is small and there is room.
+    #[inline]
+    #[must_use]
+    pub(crate) fn with(self, value: i64) -> Option<Packed> {
+        let value = zigzag_long(value);
+        let low = value & 0x7f;
+        let (bits, len) = if value < 1 << 7 {
+            (low, 1)
+        } else if value < 1 << 14 {
+            (low | 0x80 | value >> 7 << 8, 2)
+        } else if value < 1 << 21 {
+            (low | 0x8080 | (value >> 7 & 0x7f) << 8 | value >> 14 << 16, Self::MOST)
+        } else {
+            return None;
+        };
+        let has_room = self.len + len <= u128::BITS / 8;
+        let bits = self.bits | u128::from(bits) << (8 * (self.len % 16));
+        has_room.then_some(Packed { bits, len: self.len + len })
+    }
+
+    /// Appends all of them to `out`.
+    #[inline]
+    pub(crate) fn append_to(self, out: &mut Vec<u8>) {
+        let end = out.len() + self.len as usize;
+        out.extend_from_slice(&self.bits.to_le_bytes());
+        out.truncate(end);
+    }
+}
+
 /// Appends `value` to `out`.
 #[inline]
 pub(crate) fn put(out: &mut Vec<u8>, value: i32) {
@@ -164,6 +205,26 @@ mod tests {
             put(&mut out, short);
             prop_assert_eq!(out.len(), len(short));
             prop_assert_eq!(get(&mut Cursor::new(&out)), Ok(short));
+        }
+
+        #[test]
+        fn packed_varints_are_those_that_are_put_one_by_one(
+            values in proptest::collection::vec(
+                prop_oneof![-70_i64..70, -9000_i64..9000, -(1_i64 << 21)..1 << 21], 0..18,
+            ),
+        ) {
+            let mut one_by_one = vec![9];
+            let mut packed = Some(Packed::default());
+            for value in values {
+                put_long(&mut one_by_one, value);
+                packed = packed.and_then(|it| it.with(value));
+                let fits = len_long(value) <= 3 && one_by_one.len() <= 1 + 16;
+                prop_assert_eq!(packed.is_some(), fits);
+                let Some(packed) = packed else { break };
+                let mut out = vec![9];
+                packed.append_to(&mut out);
+                prop_assert_eq!(&out, &one_by_one);
+            }
         }
 
         #[test]
