@@ -439,6 +439,7 @@ impl Findings {
                     | Code::LengthTooSmall
                     | Code::LengthPastEnd
                     | Code::UnfinishedBatch
+                    | Code::OffsetTooFar
                     | Code::ZerosInside
             );
             let from = finding.position.unwrap_or(u64::MAX);

@@ -192,14 +192,17 @@ impl LogPieces<'_> {
     }
 
     fn read_piece(&mut self) -> io::Result<Option<LogPiece<'_>>> {
-        let position = self.position;
+        let (log, position) = (self.log, self.position);
         if position >= self.window.end() {
             return Ok(None);
         }
         let (size_bytes, what) = match self.header_at(position)? {
             Ok(header) => {
                 self.position += header.size_bytes() as u64;
-                self.next_offset = header.next_offset();
+                // Offsets that no index of the segment can say are not believed: batches go on below.
+                if header.last_offset().saturating_sub(log.base_offset()) <= i64::from(i32::MAX) {
+                    self.next_offset = header.next_offset();
+                }
                 let bytes = self.window.from(position, header.size_bytes())?;
                 let batch = RecordBatch::decode_checked_before(bytes);
                 let batch = batch.map_err(|_| io::ErrorKind::UnexpectedEof)?;

@@ -372,12 +372,19 @@ impl Pass<'_> {
     }
 
     fn header(&mut self, position: u64, header: &BatchHeader) {
-        self.order.batch(position, header, &mut self.findings);
+        let belongs = self.order.batch(position, header, &mut self.findings);
+        let damaged = self.order.summary.damage.last().filter(|_| !belongs);
         if let Some(index) = &mut self.offset_index {
-            index.batch(position, header.last_offset(), &mut self.index_findings);
+            match damaged {
+                Some(region) => index.damage(region, &mut self.index_findings),
+                None => index.batch(position, header.last_offset(), &mut self.index_findings),
+            }
         }
         if let Some(times) = &mut self.time_index {
-            times.batch(header, &mut self.index_findings);
+            match damaged {
+                Some(region) => times.damage(region),
+                None => times.batch(header, &mut self.index_findings),
+            }
         }
         self.last_batch = position;
         self.position = position + header.size_bytes() as u64;

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::finding::{Code, Detail, Finding, Findings, Severity};
+use crate::finding::{Code, Detail, Explanation, Finding, Findings, Severity};
 use crate::record::{BatchHeader, LeaderEpoch, Offset, Timestamp};
 
 /// So many batches are remembered, to tell one that is doubled.
@@ -70,6 +70,10 @@ pub(super) struct Order<'a> {
     /// Whether each batch starts where the one before ended, by the manifest.
     dense: bool,
     previous: Option<(u64, BatchHeader)>,
+    /// Where that was to begin; none behind damage.
+    previous_expected: Option<Offset>,
+    /// The batch right before, if its offsets go too far, and where it was to begin.
+    previous_too_far: Option<(u64, BatchHeader, Offset)>,
     last_epoch: Option<LeaderEpoch>,
     behind_damage: bool,
     highest_next: Offset,
@@ -86,6 +90,8 @@ impl<'a> Order<'a> {
             now,
             dense,
             previous: None,
+            previous_expected: None,
+            previous_too_far: None,
             last_epoch: None,
             behind_damage: false,
             highest_next: base,
@@ -129,9 +135,26 @@ impl<'a> Order<'a> {
         self.summary.next_offset = self.summary.next_offset.max(next.unwrap_or(0));
     }
 
-    /// Takes in the next whole batch.
-    pub(super) fn batch(&mut self, position: u64, header: &BatchHeader, findings: &mut Findings) {
-        self.offsets(position, header, findings);
+    /// Takes in the next whole batch. Whether it can lie there: one that cannot is a region of damage.
+    pub(super) fn batch(
+        &mut self,
+        position: u64,
+        header: &BatchHeader,
+        findings: &mut Findings,
+    ) -> bool {
+        let is_too_far = header.last_offset() - self.base > i64::from(i32::MAX);
+        if let Some((at, before, expected)) = self.previous_too_far.take()
+            && let Some(explanation) = flipped_base((at, &before), expected, header)
+        {
+            findings.explain(at, explanation);
+        }
+        if is_too_far {
+            self.too_far(position, header, findings);
+        } else {
+            let expected = Some(self.summary.next_offset).filter(|_| !self.behind_damage);
+            self.offsets(position, header, findings);
+            self.previous_expected = expected;
+        }
         self.doubled(position, header, findings);
         self.epoch(position, header, findings);
         self.attributes(position, header, findings);
@@ -141,11 +164,47 @@ impl<'a> Order<'a> {
         summary.records += u64::try_from(header.record_count()).unwrap_or(0);
         let first = summary.first_offset.unwrap_or(Offset::MAX);
         summary.first_offset = Some(first.min(header.base_offset()));
-        summary.next_offset = header.next_offset();
         summary.end = position + header.size_bytes() as u64;
-        self.highest_next = self.highest_next.max(header.next_offset());
-        self.previous = Some((position, *header));
-        self.behind_damage = false;
+        self.behind_damage = is_too_far;
+        if !is_too_far {
+            summary.next_offset = header.next_offset();
+            self.highest_next = self.highest_next.max(header.next_offset());
+            self.previous = Some((position, *header));
+        }
+        !is_too_far
+    }
+
+    /// A batch whose offsets no index of the segment can say: it is not believed, and what follows
+    /// goes on where the one before it ended.
+    fn too_far(&mut self, position: u64, header: &BatchHeader, findings: &mut Findings) {
+        let finding = Finding::new(Code::OffsetTooFar, self.path).of_batch(position, header);
+        push_run(findings, finding.number("in the segment of", header.last_offset(), self.base));
+        let (first, to) = (self.summary.next_offset, position + header.size_bytes() as u64);
+        let next = Some(first + i64::from(header.last_offset_delta()) + 1);
+        match self.summary.damage.last_mut() {
+            Some(last) if last.to == position => (last.to, last.next) = (to, next),
+            _ => self.summary.damage.push(Damaged { from: position, to, first, next }),
+        }
+        self.previous_expected = None;
+        self.previous_too_far = Some((position, *header, first));
+    }
+
+    /// The batch before this one, if it is that which stands too high, and this one goes on where the
+    /// one before both ended.
+    fn outlier(&mut self, header: &BatchHeader, findings: &mut Findings) -> Option<Finding> {
+        let (expected, (position, before)) = (self.previous_expected?, self.previous?);
+        let base = before.base_offset();
+        let is_wrapper = before.is_legacy() && before.attributes().codec_id() != 0;
+        if base <= expected || header.base_offset() < expected || is_wrapper {
+            return None;
+        }
+        // It was told as a gap.
+        self.summary.gaps = self.summary.gaps.saturating_sub(1);
+        findings.retain(|it| it.code != Code::OffsetGap || it.position != Some(position));
+        let finding = Finding::new(Code::OffsetGoesBack, self.path).of_batch(position, &before);
+        let mut finding = finding.number("and behind it is", base, header.base_offset());
+        finding.explanation = flipped_base((position, &before), expected, header);
+        Some(finding)
     }
 
     fn offsets(&mut self, position: u64, header: &BatchHeader, findings: &mut Findings) {
@@ -157,12 +216,10 @@ impl<'a> Order<'a> {
             push_run(findings, finding.number("in the segment of", base, self.base));
             return;
         }
-        if header.last_offset() - self.base > i64::from(i32::MAX) {
-            let finding = finding(Code::OffsetTooFar);
-            findings.push(finding.number("in the segment of", header.last_offset(), self.base));
-        }
         if base < expected && self.previous.is_some() {
-            findings.push(finding(Code::OffsetGoesBack).number("after", base, expected - 1));
+            let goes_back = || finding(Code::OffsetGoesBack).number("after", base, expected - 1);
+            let outlier = self.outlier(header, findings);
+            findings.push(outlier.unwrap_or_else(goes_back));
         } else if base > expected && !self.behind_damage && !header.is_legacy() {
             // A wrapper of an old format says its last offset alone.
             self.summary.gaps += 1;
@@ -246,6 +303,24 @@ impl<'a> Order<'a> {
             push_run(findings, finding(Code::OddTimestamp).text(format!("{time} ms{unit}")));
         }
     }
+}
+
+/// The bit that was flipped in the base offset of a batch, if it was to begin at `expected`, and the
+/// one behind it goes on there. It is the first field, big-endian, and no checksum covers it.
+fn flipped_base(
+    (position, batch): (u64, &BatchHeader),
+    expected: Offset,
+    next: &BatchHeader,
+) -> Option<Explanation> {
+    let base = batch.base_offset();
+    let span = i64::from(batch.last_offset_delta()) + 1;
+    let difference = (base ^ expected) as u64;
+    if next.base_offset() != expected + span || !difference.is_power_of_two() {
+        return None;
+    }
+    let bit = difference.trailing_zeros();
+    let (byte, found) = (position + u64::from(7 - bit / 8), (base >> (bit / 8 * 8)) as u8);
+    Some(Explanation::FlippedBit { byte, bit: (bit % 8) as u8, found })
 }
 
 /// Takes in a finding about a batch; one that goes on where the last of its code ended grows that.

@@ -183,8 +183,24 @@ fn bytes_or_null(reader: &mut Reader<'_>) -> Option<String> {
     Some(format!("{len} {unit} {}", quoted(bytes)))
 }
 
+/// The field of a message of format v0 or v1 that a byte lies in.
+fn message_field(magic: u8, byte: usize) -> &'static str {
+    match byte {
+        0..8 => "the offset",
+        8..12 => "the size",
+        12..16 => "the CRC",
+        16 => "the magic",
+        17 => "the attributes",
+        18..26 if magic == 1 => "the timestamp",
+        _ => "the key or the value",
+    }
+}
+
 /// In words, which field of a batch a byte lies in; `batch` is as it was before that byte was hit.
 pub(crate) fn place_of(batch: &[u8], byte: usize, most_inflated: usize) -> String {
+    if let Some(magic @ (0 | 1)) = batch.get(16).copied() {
+        return format!("in {} of a message of v{magic}", message_field(magic, byte));
+    }
     if let Some((name, _)) = HEADER.iter().find(|(_, place)| place.contains(&byte)) {
         return format!("in {name}");
     }

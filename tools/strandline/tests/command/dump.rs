@@ -99,6 +99,22 @@ fn a_length_that_leads_nowhere_is_named_and_reading_goes_on() {
 }
 
 #[test]
+fn an_offset_that_cannot_be_hides_nothing_behind_the_damage_that_follows() {
+    let temp = tempfile::tempdir().unwrap();
+    let path = temp.path().join(LOG);
+    let mut log = std::fs::read(fixtures().join("dup-0").join(LOG)).unwrap()[..282].to_vec();
+    log.extend_from_within(188..);
+    // The first batch says that it lies far away, the second is damaged, the third is whole.
+    (log[1], log[282 + 7]) = (0x40, 6);
+    log[94 + 70..94 + 76].fill(b'?');
+    std::fs::write(&path, log).unwrap();
+    let ran = run(&["dump", "-r", "--json", path.to_str().unwrap()]);
+    let offsets: Vec<_> =
+        ran.json_of("record").iter().map(|it| it["offset"].as_i64().unwrap()).collect();
+    assert_eq!((ran.code, &offsets[2..]), (Some(4), &[4, 5, 6, 7][..]), "{ran:?}");
+}
+
+#[test]
 fn a_batch_larger_than_is_taken_is_passed_over_and_told() {
     let ran = run(&["dump", "-r", "--json", "--max-batch-bytes", "90", "basic-0"]);
     assert_eq!(ran.code, Some(4));

@@ -62,7 +62,9 @@ fn tree(path: &Path) -> Vec<(PathBuf, Vec<u8>, SystemTime)> {
 
 #[test]
 fn what_is_explained_is_set_right_to_the_byte() {
-    let cases: [(&str, Vec<u8>); 6] = [
+    let cases: [(&str, Vec<u8>); 8] = [
+        ("an offset", changed(100, &[0x10])),
+        ("an offset no index can say", changed(95, &[0x40])),
         ("a bit", changed(164, &[0x21])),
         ("a bit of the checksum", changed(111, &[good()[111] ^ 1])),
         ("too small", changed(102, &[0, 0, 0, 5])),
@@ -211,6 +213,17 @@ fn bytes_are_explained_field_by_field() {
     assert!(ran.stdout.contains("with length 82 the CRC holds"), "{}", ran.stdout);
     let ran = run(&["explain", "legacy-0"]);
     assert!(ran.code == Some(0) && ran.stdout.contains("(CRC-32 of all behind it)"), "{ran:?}");
+    let mut log = fs::read(fixtures().join("legacy-0/00000000000000000100.log")).unwrap();
+    log[80] ^= 1;
+    let (_root, path) = partition(&[]);
+    fs::remove_file(path.join(LOG)).unwrap();
+    fs::write(path.join("00000000000000000100.log"), log).unwrap();
+    let path = path.to_str().unwrap();
+    let ran = run(&["explain", path, "--position", "60"]);
+    assert!(ran.stdout.contains("2740170964) ✗"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("one flipped bit explains this: byte 80 bit 0"), "{}", ran.stdout);
+    let ran = run(&["verify", path]);
+    assert!(ran.stdout.contains("in the timestamp of a message of v1"), "{}", ran.stdout);
     let ran = run(&["explain", "badidx-0/00000000000000000013.snapshot", "--json"]);
     assert!(ran.json_of("field").iter().any(|it| it["field"] == "producerId"));
     assert_eq!(ran.json_of("finding")[0]["code"], "SNP001");

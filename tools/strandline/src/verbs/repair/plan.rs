@@ -321,8 +321,9 @@ impl Walk<'_> {
         segment.patches.push((at, bytes));
         push(&mut segment.keep, range.start..end);
         self.plan.kept += finding.records;
-        if let Some((_, last)) = finding.offsets {
-            self.next_offset = self.next_offset.max(last.saturating_add(1));
+        if let Some((first, last)) = finding.offsets {
+            let moved = by_base_offset(explanation, range.start, first);
+            self.next_offset = self.next_offset.max(last.saturating_add(moved).saturating_add(1));
         }
         segment.actions.push(action);
         if end < range.end {
@@ -403,6 +404,18 @@ impl Walk<'_> {
                 plan.leave_out.insert(name.to_owned());
             }
         }
+    }
+}
+
+/// How far a flipped bit moves the offsets of the batch at `start` when it is set right: it may be
+/// one of the base offset, the first eight bytes.
+fn by_base_offset(explanation: Explanation, start: u64, base: i64) -> i64 {
+    match explanation {
+        Explanation::FlippedBit { byte, bit, .. } if (start..start + 8).contains(&byte) => {
+            let bit = 8 * (start + 7 - byte) + u64::from(bit);
+            (base ^ 1 << bit).saturating_sub(base)
+        }
+        _ => 0,
     }
 }
 

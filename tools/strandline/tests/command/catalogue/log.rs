@@ -35,6 +35,8 @@ pub(super) const ALL: &[Maker] = &[
     })
     .options(&["--deep", "--max-inflated", "64KiB"]),
     Maker::new("LOG010", "error", LOG, |place| third(place, |batch| batch.base = 1)).deep(),
+    // One that stands too high between two that follow each other is what is wrong.
+    Maker::new("LOG010", "error", LOG, |place| place.patch(LOG, places()[0] + 5, &[1])).deep(),
     Maker::new("LOG011", "info", LOG, |place| third(place, |batch| batch.base = 10)).deep(),
     // A batch that is there twice goes back.
     Maker::new("LOG012", "error", LOG, |place| {
@@ -52,6 +54,7 @@ pub(super) const ALL: &[Maker] = &[
         third(place, |batch| batch.last_delta = Some(i32::MAX));
     })
     .deep(),
+    Maker::new("LOG014", "error", LOG, |place| place.patch(LOG, places()[0], &[0x40])).deep(),
     Maker::new("LOG015", "warning", LOG, |place| {
         let mut batches = three();
         batches[1].epoch = 1;
