@@ -30,6 +30,14 @@ deny:
 bench *ARGS:
     cargo bench {{ARGS}}
 
+# strandline beside other logs and beside the machine, as a table: --only TEXT, --plots DIR (docs/performance.md).
+compare *ARGS:
+    cargo run --release --manifest-path tools/compare/Cargo.toml -- {{ARGS}}
+
+# That nothing has become several times slower: ratios, a few seconds; part of `cargo test`.
+speed:
+    cargo test --test speed -- --nocapture
+
 # Kills, longer than the gate: 5,000 at random, and one before every call that changes something.
 kill-long:
     STRANDLINE_KILLS=5000 STRANDLINE_SWEEP=1 cargo test --release --test machine -- kill:: a_kill_before

@@ -1,0 +1,89 @@
+//! walrus: topics in preallocated files, a checksum for each entry. It has no reads by number.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use walrus_rust::{FsyncSchedule, ReadConsistency, Walrus};
+
+use crate::subject::{Promise, Shape, Stored, Subject, Times, each, together};
+
+pub struct Peer;
+
+const TOPIC: &str = "compare";
+
+/// It takes no directory, but keys beneath one that the environment names; see `main`.
+fn open(dir: &Path, sync: FsyncSchedule) -> Walrus {
+    let key = dir.file_name().and_then(|name| name.to_str()).expect("a name");
+    let reads = ReadConsistency::AtLeastOnce { persist_every: u32::MAX };
+    Walrus::with_consistency_and_schedule_for_key(key, reads, sync).expect("a log")
+}
+
+/// Where each append is synced a batch shares a sync; else one by one is faster than its batches.
+fn append(log: &Walrus, shape: Shape, value: &[u8], sync: bool) {
+    if shape.records > 1 && sync {
+        log.batch_append_for_topic(TOPIC, &vec![value; shape.records]).expect("an append");
+        return;
+    }
+    for _ in 0..shape.records {
+        log.append_for_topic(TOPIC, value).expect("an append");
+    }
+}
+
+impl Subject for Peer {
+    fn name(&self) -> &'static str {
+        "walrus 0.2"
+    }
+
+    fn promise(&self) -> Promise {
+        Promise { checksummed: true, durable: "power loss (SyncEach)" }
+    }
+
+    fn append(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Duration> {
+        let (log, value) = (open(dir, FsyncSchedule::NoFsync), vec![b'x'; shape.bytes]);
+        append(&log, shape, &value, false);
+        let started = Instant::now();
+        for _ in 0..batches {
+            append(&log, shape, &value, false);
+        }
+        Some(started.elapsed())
+    }
+
+    fn durable(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Times> {
+        let (log, value) = (open(dir, FsyncSchedule::SyncEach), vec![b'x'; shape.bytes]);
+        Some(each(batches, |_| append(&log, shape, &value, true)))
+    }
+
+    fn group(&self, dir: &Path, bytes: usize, writers: usize, times: usize) -> Option<Times> {
+        let (log, value) = (open(dir, FsyncSchedule::SyncEach), vec![b'x'; bytes]);
+        let shape = Shape { records: 1, bytes };
+        Some(together(writers, times, || |_| append(&log, shape, &value, true)))
+    }
+
+    fn stored(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
+        let (log, value) = (open(dir, FsyncSchedule::NoFsync), vec![b'x'; shape.bytes]);
+        for _ in 0..batches {
+            append(&log, shape, &value, false);
+        }
+        Some(Box::new(Log(log)))
+    }
+}
+
+struct Log(Walrus);
+
+impl Stored for Log {
+    fn scan(&mut self) -> usize {
+        // What was read once does not come again, so that it stays where it is.
+        let mut seen = 0;
+        loop {
+            let read = self.0.batch_read_for_topic(TOPIC, 1 << 20, true).expect("a read");
+            if read.is_empty() {
+                return seen;
+            }
+            seen += read.iter().map(|entry| entry.data.len()).sum::<usize>();
+        }
+    }
+
+    fn get(&mut self, _number: u64) -> usize {
+        0
+    }
+}

@@ -1,0 +1,232 @@
+//! The rows of the table: what work is done, and by which limit it is measured.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::limits::{GroupCommit, Limit};
+use crate::peers::{self, strandline::Strandline};
+use crate::subject::{Shape, Stored, Subject, Times};
+
+/// One kind of work.
+#[derive(Clone, Copy, Debug)]
+pub enum Work {
+    /// Unsynced appends of so many batches.
+    Append(Shape, usize),
+    /// Batches, each synced.
+    Durable(Shape, usize),
+    /// Writers of one record each at a time, each synced.
+    Group { bytes: usize, writers: usize, each: usize },
+    /// All records of so many batches, from front to back.
+    Scan(Shape, usize),
+    /// So many records by number, at random, from so many batches.
+    Get(Shape, usize, usize),
+}
+
+/// A row of the table.
+pub struct Row {
+    pub name: &'static str,
+    pub work: Work,
+    pub unit: &'static str,
+    /// The subject that bounds it.
+    pub limit: &'static str,
+}
+
+const fn batches(records: usize, bytes: usize) -> Shape {
+    Shape { records, bytes }
+}
+
+pub const ROWS: &[Row] = &[
+    Row {
+        name: "append, 1 KiB records in batches of 64 KiB",
+        work: Work::Append(batches(63, 1024), 1500),
+        unit: "MB/s",
+        limit: "copy + checksum + write, space reserved",
+    },
+    Row {
+        name: "append, 16 KiB records in batches of 64 KiB",
+        work: Work::Append(batches(4, 16_384), 1500),
+        unit: "MB/s",
+        limit: "copy + checksum + write, space reserved",
+    },
+    Row {
+        name: "append, 100-byte records in batches of 64 KiB",
+        work: Work::Append(batches(590, 100), 1500),
+        unit: "MB/s",
+        limit: "copy + checksum + write, space reserved",
+    },
+    Row {
+        name: "append, one 100-byte record a call",
+        work: Work::Append(batches(1, 100), 100_000),
+        unit: "k/s",
+        limit: "write(2)",
+    },
+    Row {
+        name: "durable, a batch of 64 KiB, one writer",
+        work: Work::Durable(batches(63, 1024), 400),
+        unit: "/s",
+        limit: "pwrite + fdatasync over zeros",
+    },
+    Row {
+        name: "durable, 1 KiB records, 8 writers",
+        work: Work::Group { bytes: 1024, writers: 8, each: 250 },
+        unit: "/s",
+        limit: "a plain group commit, growing file",
+    },
+    Row {
+        name: "scan, 1 KiB records in batches of 64 KiB",
+        work: Work::Scan(batches(63, 1024), 1000),
+        unit: "MB/s",
+        limit: "read + checksum of strandline's file",
+    },
+    Row {
+        name: "scan, 100-byte records in batches of 64 KiB",
+        work: Work::Scan(batches(590, 100), 1000),
+        unit: "MB/s",
+        limit: "read + checksum of strandline's file",
+    },
+    Row {
+        name: "get, a 1 KiB record of a batch of 64 KiB",
+        work: Work::Get(batches(63, 1024), 1000, 20_000),
+        unit: "k/s",
+        limit: "pread of a record's bytes",
+    },
+    Row {
+        name: "get, a 1 KiB record of a batch of its own",
+        work: Work::Get(batches(1, 1024), 63_000, 20_000),
+        unit: "k/s",
+        limit: "pread of a record's bytes",
+    },
+];
+
+/// What one subject achieved in each round that counts, in the row's unit; and how long operations
+/// took, if that was asked.
+pub struct Measured {
+    pub name: &'static str,
+    pub speeds: Vec<f64>,
+    pub each: Vec<Duration>,
+}
+
+/// All subjects, strandline first.
+pub fn subjects() -> Vec<Box<dyn Subject>> {
+    let mut all: Vec<Box<dyn Subject>> = vec![
+        Box::new(Strandline { zeros_ahead: 0 }),
+        Box::new(Strandline { zeros_ahead: 512 << 10 }),
+        Box::new(Limit::Write),
+        Box::new(Limit::CopySumWrite),
+        Box::new(Limit::Reserved),
+        Box::new(Limit::SyncOverZeros),
+        Box::new(Limit::SyncGrowing),
+        Box::new(GroupCommit),
+        Box::new(Limit::ReadSum),
+        Box::new(Limit::Read),
+    ];
+    all.extend(peers::all());
+    all
+}
+
+/// Runs a row: all subjects in turns, one round more than counts.
+pub fn measure(row: &Row, scratch: &Path, rounds: usize, scale: usize) -> Vec<Measured> {
+    let subjects = subjects();
+    let work = row.work.scaled(scale);
+    let within = tempfile::tempdir_in(scratch).expect("a directory");
+    let mut stored = work.stored(&subjects, within.path());
+    let mut measured: Vec<_> = subjects
+        .iter()
+        .map(|it| Measured { name: it.name(), speeds: Vec::new(), each: Vec::new() })
+        .collect();
+    for round in 0..=rounds {
+        // Each begins as often as any other behind what the one before it left to be written back.
+        for turn in 0..subjects.len() {
+            let number = (turn + round * 7) % subjects.len();
+            let subject = &subjects[number];
+            if matches!(work, Work::Durable(..) | Work::Group { .. }) {
+                nix::unistd::sync();
+            }
+            let dir = within.path().join(format!("{number}-{round}"));
+            let log = stored[number].as_deref_mut();
+            let done = work.run(subject.as_ref(), log, &dir, round as u64);
+            // One of them keeps its files elsewhere; see `main`.
+            let _ = std::fs::remove_dir_all(scratch.join(format!("{number}-{round}")));
+            let _ = std::fs::remove_dir_all(&dir);
+            let Some((amount, times)) = done else { continue };
+            if round > 0 {
+                measured[number].speeds.push(amount / times.all.as_secs_f64());
+                measured[number].each.extend(times.each);
+            }
+        }
+    }
+    measured.retain(|it| !it.speeds.is_empty());
+    measured
+}
+
+impl Work {
+    fn scaled(self, by: usize) -> Work {
+        match self {
+            Work::Append(shape, batches) => Work::Append(shape, batches * by),
+            Work::Durable(shape, batches) => Work::Durable(shape, batches * by),
+            Work::Group { bytes, writers, each } => Work::Group { bytes, writers, each: each * by },
+            Work::Scan(shape, batches) => Work::Scan(shape, batches * by),
+            Work::Get(shape, batches, times) => Work::Get(shape, batches * by, times * by),
+        }
+    }
+
+    /// What is read by each subject, if this reads.
+    fn stored(self, subjects: &[Box<dyn Subject>], dir: &Path) -> Vec<Option<Box<dyn Stored>>> {
+        let (Work::Scan(shape, batches) | Work::Get(shape, batches, _)) = self else {
+            return subjects.iter().map(|_| None).collect();
+        };
+        let one = |(number, subject): (usize, &Box<dyn Subject>)| {
+            subject.stored(&dir.join(format!("{number}-stored")), shape, batches)
+        };
+        subjects.iter().enumerate().map(one).collect()
+    }
+
+    /// How much was done, in the unit of the row, and how long it took.
+    fn run(
+        self,
+        subject: &dyn Subject,
+        stored: Option<&mut (dyn Stored + 'static)>,
+        dir: &Path,
+        seed: u64,
+    ) -> Option<(f64, Times)> {
+        let megabytes = |bytes: usize| bytes as f64 / 1e6;
+        let whole = |all| Times { each: Vec::new(), all };
+        match self {
+            Work::Append(shape, batches) => {
+                let took = subject.append(dir, shape, batches)?;
+                let done = if shape.records == 1 {
+                    batches as f64 / 1e3
+                } else {
+                    megabytes(shape.payload() * batches)
+                };
+                Some((done, whole(took)))
+            }
+            Work::Durable(shape, batches) => {
+                Some((batches as f64, subject.durable(dir, shape, batches)?))
+            }
+            Work::Group { bytes, writers, each } => {
+                Some(((writers * each) as f64, subject.group(dir, bytes, writers, each)?))
+            }
+            Work::Scan(shape, batches) => {
+                let stored = stored?;
+                let started = Instant::now();
+                let seen = stored.scan();
+                let took = started.elapsed();
+                // A limit sees the bytes of the file; the payload is the same for all.
+                (seen > 0).then(|| (megabytes(shape.payload() * batches), whole(took)))
+            }
+            Work::Get(shape, batches, times) => {
+                let stored = stored?;
+                let (records, mut state) = ((shape.records * batches) as u64, seed);
+                let started = Instant::now();
+                let mut seen = 0;
+                for _ in 0..times {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    seen += stored.get((state >> 33) % records);
+                }
+                let took = started.elapsed();
+                (seen > 0).then(|| (times as f64 / 1e3, whole(took)))
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What is compared: a log, a limit of the machine, or a plain loop that does the same.
+
+use std::path::Path;
+use std::time::Duration;
+
+/// What a write has survived when it returns, and what a read is sure of.
+#[derive(Clone, Copy, Debug)]
+pub struct Promise {
+    /// Whether reads notice a flipped bit.
+    pub checksummed: bool,
+    /// What an acknowledged record of the durable rows has survived.
+    pub durable: &'static str,
+}
+
+/// A batch: how many records, of how many bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    pub records: usize,
+    pub bytes: usize,
+}
+
+impl Shape {
+    /// Bytes of all values.
+    pub fn payload(self) -> usize {
+        self.records * self.bytes
+    }
+}
+
+/// How long each operation took, and all of them together.
+pub struct Times {
+    pub each: Vec<Duration>,
+    pub all: Duration,
+}
+
+/// Something that can do some of the work. `None`: it has no such thing.
+pub trait Subject {
+    fn name(&self) -> &'static str;
+
+    fn promise(&self) -> Promise;
+
+    /// Appends so many batches, unsynced: they survive the death of the process.
+    fn append(&self, _dir: &Path, _shape: Shape, _batches: usize) -> Option<Duration> {
+        None
+    }
+
+    /// Appends so many batches, each durable before the next begins.
+    fn durable(&self, _dir: &Path, _shape: Shape, _batches: usize) -> Option<Times> {
+        None
+    }
+
+    /// So many writers append so many records each, one at a time, each durable before the next.
+    fn group(&self, _dir: &Path, _bytes: usize, _writers: usize, _each: usize) -> Option<Times> {
+        None
+    }
+
+    /// A log of so many batches, to be read.
+    fn stored(&self, _dir: &Path, _shape: Shape, _batches: usize) -> Option<Box<dyn Stored>> {
+        None
+    }
+}
+
+/// A log that is read.
+pub trait Stored {
+    /// Goes through all records from front to back; the bytes of their values.
+    fn scan(&mut self) -> usize;
+
+    /// Reads the record with this number; the bytes of its value.
+    fn get(&mut self, number: u64) -> usize;
+}
+
+/// Times each run of `work`.
+pub fn each(times: usize, mut work: impl FnMut(usize)) -> Times {
+    let started = std::time::Instant::now();
+    let one = |n| {
+        let started = std::time::Instant::now();
+        work(n);
+        started.elapsed()
+    };
+    let each = (0..times).map(one).collect();
+    Times { each, all: started.elapsed() }
+}
+
+/// Times each run of `work` in so many threads, each of which makes its own.
+pub fn together<W: FnMut(usize)>(
+    writers: usize,
+    times: usize,
+    make: impl Fn() -> W + Sync,
+) -> Times {
+    let started = std::time::Instant::now();
+    let each = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..writers).map(|_| scope.spawn(|| each(times, make()).each)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a writer")).collect()
+    });
+    Times { each, all: started.elapsed() }
+}
