@@ -238,8 +238,22 @@ pub(super) fn record_error(
 impl<'a> Iterator for FetchedRecords<'a> {
     type Item = Result<FetchedRecord<'a>>;
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "so that no record is put together for nothing")]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(records) = &mut self.current
+            && let Some(record) = records.quick()
+            && record.offset() >= self.fetched.from
+        {
+            return Some(Ok(record));
+        }
+        self.next_of_any()
+    }
+}
+
+impl<'a> FetchedRecords<'a> {
+    #[inline(never)]
+    fn next_of_any(&mut self) -> Option<Result<FetchedRecord<'a>>> {
         loop {
             if let Some(records) = &mut self.current {
                 match records.next() {

@@ -183,26 +183,40 @@ impl<'a> BatchRecords<'a> {
         }
     }
 
-    #[inline]
-    fn read(&mut self) -> Result<FetchedRecord<'a>, RecordError> {
-        let bytes = self.take_body()?;
-        let body = match Body::quick(bytes) {
-            Some(body) => body,
-            None => Body::read(bytes)?,
-        };
-        if self.left == 1 && self.cursor.remaining() != 0 {
-            return Err(RecordError::TooManyRecords);
+    /// The next record, if its length is near enough the last one's, it has no headers, its numbers
+    /// are small and it is not the last; else nothing is changed.
+    #[expect(clippy::inline_always, reason = "see `Records::quick`")]
+    #[inline(always)]
+    fn quick(&mut self) -> Option<FetchedRecord<'a>> {
+        if self.left <= 1 {
+            return None;
         }
+        let rest = self.cursor.rest();
+        let word = u64::from_le_bytes(*rest.first_chunk()?);
+        if (word ^ self.last.word) & self.last.mask != 0 {
+            self.last = Length::in_word(word);
+        }
+        let Length { len, size, .. } = self.last;
+        let (bytes, behind) = rest.split_at_checked(len + size)?;
+        // A length that does not fit in a word takes none of it.
+        let body = Body::quick(bytes.get(len..).filter(|_| len > 0)?)?;
         let offset = self.base_offset.checked_add(Offset::from(body.offset_delta));
-        Ok(FetchedRecord {
-            offset: offset.filter(|&at| at >= 0).ok_or(RecordError::DeltaOutOfRange)?,
-            timestamp: match self.append_time {
-                Some(time) => time,
-                None => self
-                    .base_timestamp
-                    .checked_add(body.timestamp_delta)
-                    .ok_or(RecordError::DeltaOutOfRange)?,
-            },
+        let timestamp = match self.append_time {
+            Some(time) => time,
+            None => self.base_timestamp.checked_add(body.timestamp_delta)?,
+        };
+        let offset = offset.filter(|&at| at >= 0)?;
+        self.cursor = Cursor::new(behind);
+        self.left -= 1;
+        Some(self.record(offset, timestamp, &body))
+    }
+
+    #[expect(clippy::inline_always, reason = "see `Records::quick`")]
+    #[inline(always)]
+    fn record(&self, offset: Offset, timestamp: Timestamp, body: &Body<'a>) -> FetchedRecord<'a> {
+        FetchedRecord {
+            offset,
+            timestamp,
             timestamp_type: self.timestamp_type,
             leader_epoch: self.leader_epoch,
             sequence: self.base_sequence.map(|base| base.plus(body.offset_delta.max(0))),
@@ -210,28 +224,26 @@ impl<'a> BatchRecords<'a> {
             value: body.value,
             header_count: body.header_count,
             header_bytes: body.header_bytes,
-        })
+        }
+    }
+
+    fn read(&mut self) -> Result<FetchedRecord<'a>, RecordError> {
+        let body = Body::read(self.take_body()?)?;
+        if self.left == 1 && self.cursor.remaining() != 0 {
+            return Err(RecordError::TooManyRecords);
+        }
+        let offset = self.base_offset.checked_add(Offset::from(body.offset_delta));
+        let offset = offset.filter(|&at| at >= 0).ok_or(RecordError::DeltaOutOfRange)?;
+        let timestamp = match self.append_time {
+            Some(time) => Some(time),
+            None => self.base_timestamp.checked_add(body.timestamp_delta),
+        };
+        let timestamp = timestamp.ok_or(RecordError::DeltaOutOfRange)?;
+        Ok(self.record(offset, timestamp, &body))
     }
 
     /// Takes the next record's bytes, those of its length not among them.
-    #[inline]
     fn take_body(&mut self) -> Result<&'a [u8], RecordError> {
-        if let Some(bytes) = self.cursor.rest().first_chunk() {
-            let word = u64::from_le_bytes(*bytes);
-            if (word ^ self.last.word) & self.last.mask != 0 {
-                self.last = Length::in_word(word);
-            }
-            let Length { len, size, .. } = self.last;
-            if len > 0 {
-                return Ok(&self.cursor.take(len + size)?[len..]);
-            }
-        }
-        self.take_any_body()
-    }
-
-    /// The same for one that is near the end, or longer than four bytes of a length can say.
-    #[cold]
-    fn take_any_body(&mut self) -> Result<&'a [u8], RecordError> {
         if self.cursor.remaining() == 0 {
             return Err(RecordError::TooFewRecords);
         }
@@ -286,7 +298,8 @@ struct Body<'a> {
 
 impl<'a> Body<'a> {
     /// What [`Body::read`] gives, for a record without headers and with small numbers: read in words.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "see `Records::quick`")]
+    #[inline(always)]
     fn quick(bytes: &'a [u8]) -> Option<Body<'a>> {
         let word = word_at(bytes, 0)?;
         let (timestamp_delta, timestamp_len) = varint::in_word(word >> 8)?;
@@ -346,11 +359,35 @@ fn quick_bytes(bytes: &[u8], at: usize) -> Option<(Option<&[u8]>, usize)> {
     Some((Some(bytes.get(from..to)?), to))
 }
 
+impl<'a> Records<'a> {
+    /// The next record, if it is one like most; none says nothing, and [`Iterator::next`] is to be
+    /// asked. Inlined, so that a caller that looks at a part of a record has no other put together.
+    #[expect(clippy::inline_always, reason = "a call would copy a record of a hundred bytes twice")]
+    #[inline(always)]
+    pub(crate) fn quick(&mut self) -> Option<FetchedRecord<'a>> {
+        match &mut self.0 {
+            Kind::Batch(records) => records.quick(),
+            Kind::Messages(_) => None,
+        }
+    }
+}
+
 impl<'a> Iterator for Records<'a> {
     type Item = Result<FetchedRecord<'a>, RecordError>;
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "as for `quick`")]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
+        match self.quick() {
+            Some(record) => Some(Ok(record)),
+            None => self.next_of_any(),
+        }
+    }
+}
+
+impl<'a> Records<'a> {
+    #[inline(never)]
+    fn next_of_any(&mut self) -> Option<Result<FetchedRecord<'a>, RecordError>> {
         match &mut self.0 {
             Kind::Batch(records) => records.next(),
             Kind::Messages(messages) => next_message(messages),
