@@ -156,6 +156,11 @@ impl World {
         if !op.reopens() {
             return self.act(op);
         }
+        if op == Op::HandOver {
+            // What was refused before any log was closed leaves the store open. How it is closed is
+            // of no matter: what was acknowledged must be there.
+            let _ = self.store.close();
+        }
         self.open()
     }
 
