@@ -15,17 +15,22 @@ struct Outcome {
     error: Option<Error>,
     /// Whether a log stays that is not closed.
     unfinished: bool,
+    /// Why the first of them could not be finished, if it was not in use.
+    why: Option<Error>,
 }
 
 impl Core {
     /// Closes the store; a second time there is nothing to do. The housekeeper has ended.
     pub(super) fn close(&self) -> Result<()> {
-        self.close_and(|| Ok(())).unwrap_or(Ok(()))
+        self.close_and(|_| Ok(())).unwrap_or(Ok(()))
     }
 
-    /// Closes the store, does `last` if every log could be closed, and lets go of the lock; none if
-    /// the store was closed already.
-    pub(super) fn close_and<T>(&self, last: impl FnOnce() -> Result<T>) -> Option<Result<T>> {
+    /// Closes the store, does `last` if every log that was in use could be closed, and lets go of the
+    /// lock; none if the store was closed already. `last` is told what kept another log from that.
+    pub(super) fn close_and<T>(
+        &self,
+        last: impl FnOnce(Option<Error>) -> Result<T>,
+    ) -> Option<Result<T>> {
         // What is under way ends first, and nothing begins any more.
         let _schedule = locked(&self.schedule);
         let _changing = locked(&self.changing);
@@ -36,12 +41,12 @@ impl Core {
             }
             std::mem::take(&mut logs.open)
         };
-        let done = self.close_logs(&open).and_then(|()| last());
+        let done = self.close_logs(&open).and_then(last);
         self.directory.unlock();
         Some(done)
     }
 
-    fn close_logs(&self, open: &BTreeMap<(String, u32), Log>) -> Result<()> {
+    fn close_logs(&self, open: &BTreeMap<(String, u32), Log>) -> Result<Option<Error>> {
         let mut outcome = Outcome::default();
         let has_written = !self.directory.read_only && self.surroundings.gate.is_passed();
         for log in open.values() {
@@ -60,7 +65,7 @@ impl Core {
             let written = self.finish(&outcome);
             outcome.error = outcome.error.or(written.err());
         }
-        outcome.error.map_or(Ok(()), Err)
+        outcome.error.map_or(Ok(outcome.why), Err)
     }
 
     /// Without a marker at the opening any log may be torn: all are looked at.
@@ -77,10 +82,7 @@ impl Core {
                     self.finish_log(&log, outcome);
                     self.close_log(&log, outcome);
                 }
-                Err(error) => {
-                    self.directory.warn(format!("{topic}-{partition}: {error}"));
-                    outcome.unfinished = true;
-                }
+                Err(error) => self.leave_unfinished((&topic, partition), error, outcome),
             }
         }
     }
@@ -89,10 +91,14 @@ impl Core {
     /// the log stays as it is, and the store is not cleanly closed.
     fn finish_log(&self, log: &Log, outcome: &mut Outcome) {
         if let Err(error) = log.finish_opening() {
-            let (topic, partition) = (log.topic(), log.partition());
-            self.directory.warn(format!("{topic}-{partition}: {error}"));
-            outcome.unfinished = true;
+            self.leave_unfinished((log.topic(), log.partition()), error, outcome);
         }
+    }
+
+    fn leave_unfinished(&self, of: (&str, u32), error: Error, outcome: &mut Outcome) {
+        self.directory.warn(format!("{}-{}: {error}", of.0, of.1));
+        outcome.unfinished = true;
+        outcome.why.get_or_insert(error);
     }
 
     fn close_log(&self, log: &Log, outcome: &mut Outcome) {

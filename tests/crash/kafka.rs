@@ -52,6 +52,11 @@ pub(super) fn writes(image: &Image, stops: bool) -> Image {
     image
 }
 
+/// Whether the marker of a clean stop is there.
+pub(super) fn is_closed(image: &Image) -> bool {
+    image.read(MARKER).is_some()
+}
+
 /// The directory as only Kafka has written it: nothing of ours, and Kafka's metadata with the topic
 /// and its settings. It was stopped in order, and all of it is durable.
 pub(super) fn owns(image: &Image) -> Image {

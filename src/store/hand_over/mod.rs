@@ -64,7 +64,10 @@ impl Core {
         // Every log is finished and checkpointed, also one that was not written to: what Kafka is
         // told of the directory must not hang on what it has said in it before.
         self.directory.checkpoints().stopped_cleanly = false;
-        let done = self.close_and(|| {
+        let done = self.close_and(|unfinished| {
+            if let Some(error) = unfinished {
+                return Err(error);
+            }
             let unused = |topic: &str, number| self.unused_log(topic, number);
             let estate = self.estate(options, &identity, unused)?;
             let now = self.clock().now_ms();
