@@ -11,12 +11,10 @@ use crate::log::Log;
 /// What becomes of a store while it is closed.
 #[derive(Debug, Default)]
 struct Outcome {
-    /// The first error of a log that was in use.
+    /// The first error of a log that could not be closed, or of the checkpoints.
     error: Option<Error>,
-    /// Whether a log stays that is not closed.
-    unfinished: bool,
-    /// Why the first of them could not be finished, if it was not in use.
-    why: Option<Error>,
+    /// Why the first log could not be finished that stays as it is.
+    unfinished: Option<Error>,
 }
 
 impl Core {
@@ -65,7 +63,7 @@ impl Core {
             let written = self.finish(&outcome);
             outcome.error = outcome.error.or(written.err());
         }
-        outcome.error.map_or(Ok(outcome.why), Err)
+        outcome.error.map_or(Ok(outcome.unfinished), Err)
     }
 
     /// Without a marker at the opening any log may be torn: all are looked at.
@@ -97,8 +95,7 @@ impl Core {
 
     fn leave_unfinished(&self, of: (&str, u32), error: Error, outcome: &mut Outcome) {
         self.directory.warn(format!("{}-{}: {error}", of.0, of.1));
-        outcome.unfinished = true;
-        outcome.why.get_or_insert(error);
+        outcome.unfinished.get_or_insert(error);
     }
 
     fn close_log(&self, log: &Log, outcome: &mut Outcome) {
@@ -107,10 +104,7 @@ impl Core {
                 self.directory.checkpoints().note(log.topic(), log.partition(), &standing);
             }
             Ok(None) => {}
-            Err(error) => {
-                outcome.unfinished = true;
-                outcome.error.get_or_insert(error);
-            }
+            Err(error) => _ = outcome.error.get_or_insert(error),
         }
     }
 
@@ -123,6 +117,7 @@ impl Core {
                 checkpoints.write(&self.directory.root, file)?;
             }
         }
-        if outcome.unfinished { Ok(()) } else { self.directory.write_marker() }
+        let all_closed = outcome.error.is_none() && outcome.unfinished.is_none();
+        if all_closed { self.directory.write_marker() } else { Ok(()) }
     }
 }
