@@ -167,6 +167,12 @@ mod found {
     }
 
     #[test]
+    fn a_segment_before_the_mark_takes_no_more_records() {
+        let plan = Plan { every_step: true, twice: 1, ..LAST };
+        try_all("", &[vec![Op::Commit, Op::Roll, Op::Adopt, Op::Roll]], plan);
+    }
+
+    #[test]
     fn a_producer_is_known_by_the_records_that_are_left() {
         let again = Op::AppendTransactional;
         power_cuts(&[again, Op::Commit, Op::DeleteAll, Op::Reopen, Op::AppendWritten, again]);

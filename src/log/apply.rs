@@ -209,9 +209,12 @@ fn sweep_snapshots(log: &Opened, plan: &Plan) -> Result<()> {
 fn make_active(log: &Opened, plan: &mut Plan, jitter: &mut u64) -> Result<Active> {
     let now = log.context.store.clock.now_ms();
     let limits = log.limits(jitter);
-    // One that the manifest vouches for takes nothing more, be what came after it lost.
+    // One that the manifest vouches for, or that lies before the mark, takes nothing more, be what
+    // came after it lost: no opening looks through it.
     let is_sealed = |last: &Arc<Segment>| {
-        log.ledger().entry(last.base_offset()).is_some() && plan.log_end > last.base_offset()
+        let (ledger, base) = (log.ledger(), last.base_offset());
+        let marked = ledger.slot().filter(|_| ledger.proved).map_or(0, |slot| slot.base_offset);
+        (ledger.entry(base).is_some() || marked > base) && plan.log_end > base
     };
     let last = plan.segments.last().filter(|last| !is_sealed(last)).map(Arc::clone);
     if let Some(last) = last

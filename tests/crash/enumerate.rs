@@ -21,7 +21,8 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// How many random subsets where there are too many to try all.
     pub(crate) random: usize,
-    /// Every how manyeth image is asked everything, cut again in its recovery, and again in that.
+    /// One of how many images, by what is in them, is asked everything, cut again in its recovery,
+    /// and again in that.
     pub(crate) full: u64,
     pub(crate) twice: u64,
     pub(crate) thrice: u64,
@@ -75,8 +76,8 @@ impl fmt::Display for Failure {
 }
 
 impl Tally {
-    /// Whether this is the first time that such an image is seen, with such expectations.
-    fn is_new(&self, image: &Image, expected: &Expected) -> bool {
+    /// The number of such an image with such expectations, if it is seen for the first time.
+    fn new_number(&self, image: &Image, expected: &Expected) -> Option<u64> {
         let (before, after) = (&expected.before, &expected.after);
         let mark = |content: &Content| {
             (content.end as u64) << 20 ^ (content.durable as u64) << 40 ^ content.start as u64
@@ -85,7 +86,7 @@ impl Tally {
             ^ mark(before).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             ^ mark(after).rotate_left(17);
         let place = &self.seen[(of >> 60) as usize];
-        place.lock().unwrap().insert(of)
+        place.lock().unwrap().insert(of).then_some(of)
     }
 
     pub(crate) fn distinct(&self) -> u64 {
@@ -158,17 +159,15 @@ fn crash(
     (plan, tally): (Plan, &Tally),
 ) -> Result<(), Broken> {
     let death = Expected { is_power_cut: false, ..expected.clone() };
-    if tally.is_new(image, &death) {
+    if tally.new_number(image, &death).is_some() {
         tally.images[0].fetch_add(1, Ordering::Relaxed);
         check(image, &death, Depth::Full).map_err(|why| (why, None, Vec::new()))?;
     }
     for (index, cut) in cuts(image, plan.seed ^ call.number, plan.random).iter().enumerate() {
         let after = image.cut(cut);
-        if !tally.is_new(&after, expected) {
-            continue;
-        }
-        let count = tally.images[0].fetch_add(1, Ordering::Relaxed);
-        one(&after, expected, count, (plan, tally))
+        let Some(number) = tally.new_number(&after, expected) else { continue };
+        tally.images[0].fetch_add(1, Ordering::Relaxed);
+        one(&after, expected, number, (plan, tally))
             .map_err(|why| (why, Some(index), kept_of(image, cut)))?;
     }
     Ok(())
@@ -215,15 +214,15 @@ pub(crate) fn again(
 fn one(
     image: &Image,
     expected: &Expected,
-    count: u64,
+    number: u64,
     (plan, tally): (Plan, &Tally),
 ) -> Result<(), String> {
-    let depth = if count.is_multiple_of(plan.full) { Depth::Full } else { Depth::Plain };
+    let depth = if number.is_multiple_of(plan.full) { Depth::Full } else { Depth::Plain };
     check(image, expected, depth)?;
     check_without_owner(image, expected).map_err(|why| format!("without owner: {why}"))?;
-    check_with_one_slot(image, expected, count as usize)
+    check_with_one_slot(image, expected, number as usize)
         .map_err(|why| format!("newer slot flipped: {why}"))?;
-    if count.is_multiple_of(plan.twice) {
+    if number.is_multiple_of(plan.twice) {
         within_recovery(image, expected, 1, (plan, tally))?;
     }
     Ok(())
@@ -251,14 +250,12 @@ fn within_recovery(
     for (call, image) in opened.disk.recorded() {
         for cut in cuts(&image, plan.seed ^ call.number, 4) {
             let left = image.cut(&cut);
-            if !tally.is_new(&left, &again) {
-                continue;
-            }
-            let count = tally.images[times].fetch_add(1, Ordering::Relaxed);
+            let Some(number) = tally.new_number(&left, &again) else { continue };
+            tally.images[times].fetch_add(1, Ordering::Relaxed);
             let place =
                 |why: String| format!("{why}\n  power cut number {} before {call}", times + 1);
             check(&left, &again, Depth::Plain).map_err(place)?;
-            if times == 1 && count.is_multiple_of(plan.thrice) {
+            if times == 1 && number.is_multiple_of(plan.thrice) {
                 within_recovery(&left, &again, 2, (plan, tally)).map_err(place)?;
             }
         }
