@@ -1,5 +1,5 @@
 //! Compaction, beside reading, checking and writing the same bytes: most batches are kept whole, and
-//! nothing is compressed.
+//! nothing is compressed. `cargo bench --bench clean -- 100`: values of that size only.
 
 mod support;
 
@@ -90,7 +90,11 @@ impl Dirty {
 
 fn main() {
     let limit = "read + checksum + write + sync of the same bytes";
+    let only = std::env::args().skip(1).find(|it| !it.starts_with('-'));
     for value_bytes in [1000, 100] {
+        if only.as_ref().is_some_and(|only| *only != value_bytes.to_string()) {
+            continue;
+        }
         let mut dirty = None;
         ratio(
             &format!("clean, values of {value_bytes} bytes, all dirty"),

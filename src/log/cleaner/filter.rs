@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use super::keys::KeyMap;
+use super::keys::{AHEAD, KeyMap};
 use super::transactions::Transactions;
 use crate::compression::Decompressor;
 use crate::log::replay::control_of;
@@ -76,6 +76,7 @@ pub(super) struct Filter<'a> {
     decompressor: Decompressor,
     inflated: Vec<u8>,
     keep: Vec<bool>,
+    last: Vec<Option<Offset>>,
 }
 
 /// What is to become of a batch, whatever its records are.
@@ -101,6 +102,7 @@ impl<'a> Filter<'a> {
             decompressor: Decompressor::new(),
             inflated: Vec::new(),
             keep: Vec::new(),
+            last: Vec::new(),
         }
     }
 
@@ -175,18 +177,38 @@ impl<'a> Filter<'a> {
         let header = batch.header();
         let records =
             batch.records(&mut self.decompressor, MOST_INFLATED_BYTES, &mut self.inflated)?;
-        let judge = Judge { keys: self.keys, rules: self.rules, header };
+        let judge = Judge { rules: self.rules, header };
         let (mut kept, mut tombstones) = (0, 0);
-        for record in records.clone() {
-            let record = record?;
-            let stays = header.attributes().is_control()
-                || judge.stays(record.offset(), record.key(), record.value().is_some());
-            let is_tombstone = record.value().is_none();
-            kept += u64::from(stays);
-            tombstones += u64::from(stays && is_tombstone);
-            self.tally.tombstones_before += u64::from(is_tombstone);
-            self.tally.without_key += u64::from(!stays && record.key().is_none());
-            self.keep.push(stays);
+        let (mut part, mut keys) = (Vec::with_capacity(AHEAD), Vec::with_capacity(AHEAD));
+        let mut rest = records.clone();
+        loop {
+            part.clear();
+            keys.clear();
+            self.last.clear();
+            for record in rest.by_ref().take(AHEAD) {
+                let record = record?;
+                part.push(Looked {
+                    offset: record.offset(),
+                    has_key: record.key().is_some(),
+                    has_value: record.value().is_some(),
+                });
+                keys.extend(record.key());
+            }
+            if part.is_empty() {
+                break;
+            }
+            self.keys.get_all(&keys, &mut self.last);
+            let mut last = self.last.iter().copied();
+            for record in &part {
+                let &Looked { has_key, has_value, .. } = record;
+                let last = if has_key { last.next().flatten() } else { None };
+                let stays = header.attributes().is_control() || judge.stays(record, last);
+                kept += u64::from(stays);
+                tombstones += u64::from(stays && !has_value);
+                self.tally.tombstones_before += u64::from(!has_value);
+                self.tally.without_key += u64::from(!stays && !has_key);
+                self.keep.push(stays);
+            }
         }
         self.tally.records_before += self.keep.len() as u64;
         if kept == 0 {
@@ -211,20 +233,27 @@ impl<'a> Filter<'a> {
     }
 }
 
+/// What decides on a record.
+struct Looked {
+    offset: Offset,
+    has_key: bool,
+    has_value: bool,
+}
+
 /// Whether a record of a batch stays.
 struct Judge<'a> {
-    keys: &'a KeyMap,
     rules: Rules,
     header: &'a BatchHeader,
 }
 
 impl Judge<'_> {
-    fn stays(&self, offset: Offset, key: Option<&[u8]>, has_value: bool) -> bool {
+    /// `last` is the last offset of its key, if the map has that.
+    fn stays(&self, record: &Looked, last: Option<Offset>) -> bool {
+        let &Looked { offset, has_key, has_value } = record;
         if offset > self.rules.latest {
             return true;
         }
-        let Some(key) = key else { return false };
-        let is_last = self.keys.get(key).is_none_or(|last| offset >= last);
+        let is_last = has_key && last.is_none_or(|last| offset >= last);
         if self.header.is_legacy() {
             return is_last && (has_value || self.rules.keeps_old_tombstones);
         }

@@ -5,9 +5,15 @@
 //! An entry is 8 bytes of offset, the key's length as a varint, and the key; a slot is 8 bytes, half
 //! of it the place of the entry and half a part of the hash. The table grows with the entries, and
 //! never to more than the rest of the memory will hold, so that it is nearly full when that is.
+//!
+//! A map of many keys lies far from the processor, and a search at random waits for memory twice.
+//! So many are made at once: where each begins is read before the first one is made, and as no read
+//! waits for another, all of that is near by then.
 
-use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::hint::black_box;
+
+use foldhash::quality::RandomState;
 
 use crate::record::Offset;
 
@@ -26,6 +32,7 @@ const MOST_BYTES: usize = u32::MAX as usize;
 /// See the module.
 pub(super) struct KeyMap {
     most_bytes: usize,
+    /// A power of two.
     chunk_bytes: usize,
     /// Each is filled from the front; an entry lies in one of them whole.
     chunks: Vec<Vec<u8>>,
@@ -36,9 +43,12 @@ pub(super) struct KeyMap {
     hasher: RandomState,
 }
 
+/// How many searches are made at once.
+pub(super) const AHEAD: usize = 128;
+
 /// What became of a key that was put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Put {
+enum Put {
     Done,
     /// There is no room for one more.
     Full,
@@ -67,7 +77,7 @@ impl KeyMap {
             slots: Vec::new(),
             len: 0,
             entry_bytes: 0,
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 
@@ -80,16 +90,56 @@ impl KeyMap {
         }
     }
 
-    /// The last offset that was put in for `key`.
-    pub(super) fn get(&self, key: &[u8]) -> Option<Offset> {
-        let slot = self.find(self.hasher.hash_one(key), key).ok()?;
+    /// Puts in an offset for each key, in place of one that is there; says how many found room.
+    pub(super) fn put_all(&mut self, entries: &[(&[u8], Offset)]) -> usize {
+        let mut done = 0;
+        for part in entries.chunks(AHEAD) {
+            let hashes = self.look_ahead(part.iter().map(|(key, _)| *key));
+            for (&(key, offset), hash) in part.iter().zip(hashes) {
+                if self.put(hash, key, offset) == Put::Full {
+                    return done;
+                }
+                done += 1;
+            }
+        }
+        done
+    }
+
+    /// Appends to `found` the last offset that was put in for each key.
+    pub(super) fn get_all(&self, keys: &[&[u8]], found: &mut Vec<Option<Offset>>) {
+        for part in keys.chunks(AHEAD) {
+            let hashes = self.look_ahead(part.iter().copied());
+            found.extend(part.iter().zip(hashes).map(|(key, hash)| self.get(hash, key)));
+        }
+    }
+
+    /// The hashes of up to [`AHEAD`] keys, where their searches begin being near.
+    fn look_ahead<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> [u64; AHEAD] {
+        let (mut hashes, mut count) = ([0; AHEAD], 0);
+        for (place, key) in hashes.iter_mut().zip(keys) {
+            *place = self.hasher.hash_one(key);
+            count += 1;
+        }
+        self.bring_near(&hashes[..count]);
+        hashes
+    }
+
+    fn bring_near(&self, hashes: &[u64]) {
+        let slots =
+            hashes.iter().filter_map(|&hash| Some((hash, *self.slots.get(self.home(hash))?)));
+        black_box(slots.clone().fold(0, |seen, (_, slot)| seen ^ slot));
+        let entries = slots.filter(|&(hash, slot)| slot != 0 && tag(slot) == hash as u32);
+        let first = entries.filter_map(|(_, slot)| self.entry(slot)?.first());
+        black_box(first.fold(0, |seen, byte| seen ^ byte));
+    }
+
+    fn get(&self, hash: u64, key: &[u8]) -> Option<Offset> {
+        let slot = self.find(hash, key).ok()?;
         let entry = self.entry(self.slots[slot])?;
         Some(Offset::from_be_bytes(*entry.first_chunk::<OFFSET_LEN>()?))
     }
 
-    /// Puts in an offset for `key`, in place of one that is there.
-    pub(super) fn put(&mut self, key: &[u8], offset: Offset) -> Put {
-        let hash = self.hasher.hash_one(key);
+    fn put(&mut self, hash: u64, key: &[u8], offset: Offset) -> Put {
         if let Ok(slot) = self.find(hash, key) {
             let (chunk, at) = self.place(self.slots[slot]);
             let place = self.chunks.get_mut(chunk).and_then(|chunk| chunk.get_mut(at..));
@@ -137,6 +187,14 @@ impl KeyMap {
         self.slots[slot] = u64::from(hash as u32) << 32 | u64::from(place);
     }
 
+    fn fill_slots(&mut self, part: &mut Vec<(u64, u32)>) {
+        let near = part.iter().map(|&(hash, _)| self.slots[self.home(hash)]);
+        black_box(near.fold(0, |seen, slot| seen ^ slot));
+        for (hash, place) in part.drain(..) {
+            self.fill_slot(hash, place);
+        }
+    }
+
     fn has_free_slot(&self) -> bool {
         (self.len + 1) * 8 <= self.slots.len() * MOST_EIGHTHS
     }
@@ -150,7 +208,7 @@ impl KeyMap {
         self.chunks.iter().map(Vec::capacity).sum()
     }
 
-    /// Makes the table larger, by half, but not larger than what the rest of the memory will need if
+    /// Makes the table larger, twice, but not larger than what the rest of the memory will need if
     /// keys stay as long as they were so far. Says whether a key more has a slot now.
     fn grow(&mut self) -> bool {
         let entry = self.entry_bytes.div_ceil(self.len.max(1)).max(OFFSET_LEN + 2);
@@ -159,7 +217,7 @@ impl KeyMap {
         let needed = |keys: usize| (keys * 8).div_ceil(MOST_EIGHTHS);
         let room = self.room_beside(needed(self.len)) + unused;
         let more = room / (entry + needed(SLOT_LEN));
-        let wanted = (self.slots.len() + self.slots.len() / 2).max(LEAST_SLOTS);
+        let wanted = (self.slots.len() * 2).max(LEAST_SLOTS);
         let slots = wanted.min(needed(self.len + more.max(1)) + 1);
         if slots <= self.slots.len() || self.room_beside(slots) == 0 && self.len > 0 {
             return false;
@@ -179,14 +237,18 @@ impl KeyMap {
         }
         table.resize(if has_grown { slots } else { before }, 0);
         self.slots = table;
+        let mut part = Vec::with_capacity(AHEAD);
         for chunk in 0..self.chunks.len() {
             let mut at = 0;
             while let Some((key, behind)) = self.chunks[chunk].get(at..).and_then(read_entry) {
-                let hash = self.hasher.hash_one(key);
-                self.fill_slot(hash, self.number(chunk, at));
+                part.push((self.hasher.hash_one(key), self.number(chunk, at)));
                 at += behind;
+                if part.len() == AHEAD {
+                    self.fill_slots(&mut part);
+                }
             }
         }
+        self.fill_slots(&mut part);
         has_grown
     }
 
@@ -229,7 +291,7 @@ impl KeyMap {
 
     fn place(&self, slot: u64) -> (usize, usize) {
         let place = (slot as u32 as usize).saturating_sub(1);
-        (place / self.chunk_bytes, place % self.chunk_bytes)
+        (place >> self.chunk_bytes.trailing_zeros(), place & (self.chunk_bytes - 1))
     }
 
     fn entry(&self, slot: u64) -> Option<&[u8]> {
@@ -282,7 +344,15 @@ mod tests {
 
     /// Fills a map with keys made by `key`; the answer is how many it took.
     fn fill(map: &mut KeyMap, key: impl Fn(usize) -> Vec<u8>) -> usize {
-        (0..1 << 30).take_while(|&n| map.put(&key(n), n as Offset) == Put::Done).count()
+        (0..1 << 30).take_while(|&n| put(map, &key(n), n as Offset) == Put::Done).count()
+    }
+
+    fn put(map: &mut KeyMap, key: &[u8], offset: Offset) -> Put {
+        map.put(map.hasher.hash_one(key), key, offset)
+    }
+
+    fn get(map: &KeyMap, key: &[u8]) -> Option<Offset> {
+        map.get(map.hasher.hash_one(key), key)
     }
 
     #[test]
@@ -314,9 +384,9 @@ mod tests {
     fn a_full_map_still_takes_the_keys_that_it_has() {
         let mut map = KeyMap::new(8 << 10);
         let count = fill(&mut map, |n| n.to_be_bytes().to_vec());
-        assert_eq!(map.put(&count.to_be_bytes(), 1), Put::Full);
-        assert_eq!(map.put(&0_usize.to_be_bytes(), 77), Put::Done);
-        assert_eq!((map.get(&0_usize.to_be_bytes()), map.get(b"absent")), (Some(77), None));
+        assert_eq!(put(&mut map, &count.to_be_bytes(), 1), Put::Full);
+        assert_eq!(put(&mut map, &0_usize.to_be_bytes(), 77), Put::Done);
+        assert_eq!((get(&map, &0_usize.to_be_bytes()), get(&map, b"absent")), (Some(77), None));
     }
 
     #[test]
@@ -324,11 +394,11 @@ mod tests {
         for most_bytes in [0, 1, 100, 5000] {
             let mut map = KeyMap::new(most_bytes);
             let long = vec![b'k'; 20_000];
-            assert_eq!(map.put(&long, 5), Put::Done, "{most_bytes}");
-            assert_eq!(map.get(&long), Some(5));
+            assert_eq!(put(&mut map, &long, 5), Put::Done, "{most_bytes}");
+            assert_eq!(get(&map, &long), Some(5));
             let other = vec![b'l'; 20_000];
-            assert_eq!(map.put(&other, 6), Put::Full);
-            assert_eq!((map.get(&other), map.get(&long[1..])), (None, None));
+            assert_eq!(put(&mut map, &other, 6), Put::Full);
+            assert_eq!((get(&map, &other), get(&map, &long[1..])), (None, None));
         }
     }
 
@@ -367,14 +437,14 @@ mod tests {
             let mut map = KeyMap::new(1 << 20);
             let mut plain = HashMap::new();
             for (key, offset) in &puts {
-                prop_assert_eq!(map.put(key, *offset), Put::Done);
+                prop_assert_eq!(put(&mut map, key, *offset), Put::Done);
                 plain.insert(key.clone(), *offset);
             }
             prop_assert_eq!(map.usage().keys, plain.len());
             for (key, offset) in &plain {
-                prop_assert_eq!(map.get(key), Some(*offset));
+                prop_assert_eq!(get(&map, key), Some(*offset));
             }
-            prop_assert_eq!(map.get(&[9]), None);
+            prop_assert_eq!(get(&map, &[9]), None);
         }
     }
 }

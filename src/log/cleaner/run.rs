@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::filter::{Filter, LastKnown, Left, Rules, Tally};
 use super::groups::{Limits, Size, groups};
-use super::keys::{KeyMap, MapUse, Put};
+use super::keys::{AHEAD, KeyMap, MapUse};
 use super::output::{Made, Output, drop_made};
 use super::swap::Swap;
 use super::transactions::Transactions;
@@ -236,15 +236,25 @@ impl Mapping<'_> {
             self.transactions.is_done(header, control_of(batch)?);
         } else if !self.transactions.is_aborted(header) && header.last_offset() >= self.start {
             let most = super::filter::MOST_INFLATED_BYTES;
-            for record in batch.records(&mut self.decompressor, most, &mut self.inflated)? {
-                let record = record?;
-                let Some(key) = record.key().filter(|_| record.offset() >= self.start) else {
-                    continue;
-                };
-                if self.map.put(key, record.offset()) == Put::Full {
+            let mut records = batch.records(&mut self.decompressor, most, &mut self.inflated)?;
+            let mut keyed = Vec::with_capacity(AHEAD);
+            loop {
+                keyed.clear();
+                let mut are_all = true;
+                for record in records.by_ref().take(AHEAD) {
+                    let record = record?;
+                    are_all = false;
+                    let key = record.key().filter(|_| record.offset() >= self.start);
+                    keyed.extend(key.map(|key| (key, record.offset())));
+                }
+                if are_all {
+                    break;
+                }
+                let put = self.map.put_all(&keyed);
+                self.latest = keyed[..put].last().map_or(self.latest, |&(_, offset)| offset);
+                if put < keyed.len() {
                     return Ok(ControlFlow::Break(()));
                 }
-                self.latest = record.offset();
             }
         }
         if header.last_offset() >= self.start {
