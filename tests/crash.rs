@@ -30,8 +30,8 @@ fn every_power_cut_in_every_sequence_of_up_to_three_operations_keeps_what_was_pr
 fn power_cuts_in_longer_sequences_keep_what_was_promised() {
     for order in [Order::Strict, Order::Journal] {
         let plan = Plan { order, every_step: true, ..LAST };
-        try_all(&format!("crash.{order:?}.4"), &sampled(500, 4, 44), plan);
-        try_all(&format!("crash.{order:?}.12"), &sampled(92, 12, 1212), plan);
+        try_all(&format!("crash.{order:?}.4"), &sampled(430, 4, 44), plan);
+        try_all(&format!("crash.{order:?}.12"), &sampled(82, 12, 1212), plan);
     }
 }
 
@@ -69,7 +69,7 @@ fn power_cuts_in_very_many_sequences_keep_what_was_promised() {
 
 #[test]
 fn whichever_call_fails_nothing_is_lost_and_the_step_works_once_the_cause_is_gone() {
-    for_all("errors", &some_sequences(100), |ops, dice| {
+    for_all("errors", &some_sequences(60), |ops, dice| {
         let place = |why: String| format!("{why}\n  workload [{}]", in_words(ops));
         let (steps, _) = enumerate::run(ops, LAST).map_err(place)?;
         let (Some(first), Some(last)) = (steps.first(), steps.last()) else { return Ok(0) };
@@ -89,7 +89,7 @@ fn whichever_call_fails_nothing_is_lost_and_the_step_works_once_the_cause_is_gon
 
 #[test]
 fn whichever_call_of_a_recovery_fails_it_destroys_nothing() {
-    for_all("errors.recovery", &some_sequences(250), |ops, dice| {
+    for_all("errors.recovery", &some_sequences(200), |ops, dice| {
         let place = |why: String| format!("{why}\n  workload [{}]", in_words(ops));
         let (steps, recorded) = enumerate::run(ops, LAST).map_err(place)?;
         let mut runs = 0;
@@ -108,7 +108,7 @@ fn whichever_call_of_a_recovery_fails_it_destroys_nothing() {
 #[test]
 fn a_sync_that_fails_in_any_of_its_ways_loses_nothing_that_was_promised() {
     for fault in errors::SYNC_FAULTS {
-        for_all(&format!("sync.{fault:?}"), &some_sequences(50), |ops, _| {
+        for_all(&format!("sync.{fault:?}"), &some_sequences(20), |ops, _| {
             let place = |why: String| format!("{why}\n  workload [{}], {fault:?}", in_words(ops));
             let mut runs = 0;
             for call in errors::struck_by(ops, LAST, fault).map_err(place)? {
@@ -122,7 +122,7 @@ fn a_sync_that_fails_in_any_of_its_ways_loses_nothing_that_was_promised() {
 
 #[test]
 fn a_death_and_then_a_power_cut_leave_no_hole_even_if_pages_were_lost_unseen() {
-    for_all("death", &some_sequences(50), |ops, _| {
+    for_all("death", &some_sequences(20), |ops, _| {
         let place = |why: String| format!("{why}\n  workload [{}]", in_words(ops));
         let (steps, recorded) = enumerate::run(ops, LAST).map_err(place)?;
         let mut runs = 0;

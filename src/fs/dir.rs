@@ -68,6 +68,16 @@ impl Dir {
         }
     }
 
+    /// The number of this process on its machine.
+    pub(crate) fn process_id(&self) -> u32 {
+        match &self.0 {
+            Inner::Os(_) => std::process::id(),
+            // One seed decides all.
+            #[cfg(feature = "sim")]
+            Inner::Sim(_) => 1,
+        }
+    }
+
     /// 128 bits that its machine draws nowhere else. They keep no secret, they only differ.
     pub(crate) fn random_bits(&self) -> u128 {
         match &self.0 {

@@ -480,7 +480,7 @@ fn owner_of(root: &Dir, found: &Found) -> Owner {
         (Marker::Missing, OwnerFile::Read(owner)) => owner.broker_epoch,
         (Marker::Missing, _) => None,
     };
-    Owner { pid: std::process::id(), boot_id: root.boot_id().map(BootId), broker_epoch }
+    Owner { pid: root.process_id(), boot_id: root.boot_id().map(BootId), broker_epoch }
 }
 
 /// Whether the machine has booted since somebody opened the store.

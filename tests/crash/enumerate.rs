@@ -76,13 +76,16 @@ impl fmt::Display for Failure {
 }
 
 impl Tally {
-    /// The number of such an image with such expectations, if it is seen for the first time.
-    fn new_number(&self, image: &Image, expected: &Expected) -> Option<u64> {
+    /// The number of such an image with such expectations, if it is seen for the first time at this
+    /// depth: what is tried hangs on no order of threads.
+    fn new_number(&self, image: &Image, expected: &Expected, depth: u64) -> Option<u64> {
         let (before, after) = (&expected.before, &expected.after);
         let mark = |content: &Content| {
             (content.end as u64) << 20 ^ (content.durable as u64) << 40 ^ content.start as u64
         };
+        let depth = depth << 1 | u64::from(expected.is_power_cut);
         let of = image.fingerprint()
+            ^ depth.wrapping_mul(0xd6e8_feb8_6659_fd93)
             ^ mark(before).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             ^ mark(after).rotate_left(17);
         let place = &self.seen[(of >> 60) as usize];
@@ -159,13 +162,13 @@ fn crash(
     (plan, tally): (Plan, &Tally),
 ) -> Result<(), Broken> {
     let death = Expected { is_power_cut: false, ..expected.clone() };
-    if tally.new_number(image, &death).is_some() {
+    if tally.new_number(image, &death, 0).is_some() {
         tally.images[0].fetch_add(1, Ordering::Relaxed);
         check(image, &death, Depth::Full).map_err(|why| (why, None, Vec::new()))?;
     }
     for (index, cut) in cuts(image, plan.seed ^ call.number, plan.random).iter().enumerate() {
         let after = image.cut(cut);
-        let Some(number) = tally.new_number(&after, expected) else { continue };
+        let Some(number) = tally.new_number(&after, expected, 0) else { continue };
         tally.images[0].fetch_add(1, Ordering::Relaxed);
         one(&after, expected, number, (plan, tally))
             .map_err(|why| (why, Some(index), kept_of(image, cut)))?;
@@ -250,7 +253,7 @@ fn within_recovery(
     for (call, image) in opened.disk.recorded() {
         for cut in cuts(&image, plan.seed ^ call.number, 4) {
             let left = image.cut(&cut);
-            let Some(number) = tally.new_number(&left, &again) else { continue };
+            let Some(number) = tally.new_number(&left, &again, times as u64) else { continue };
             tally.images[times].fetch_add(1, Ordering::Relaxed);
             let place =
                 |why: String| format!("{why}\n  power cut number {} before {call}", times + 1);
