@@ -267,9 +267,12 @@ fn look_up(log: &Log, content: &Content) -> Result<(), String> {
             first.is_some_and(|first| (first.base..first.next).contains(&found.offset))
         };
         // Kafka asks the first segment that reaches that time, and no other: of a batch that was
-        // emptied, and kept its time, there is no record to be found.
+        // emptied, and kept its time, there is no record to be found; nor in the segment in which the
+        // log starts behind all records.
         let mut before = content.batches.iter().take_while(|it| Some(*it) != first);
+        let starts_in_a_gap = content.batches.first().is_some_and(|it| it.base > content.start);
         let may_be_none = first.is_none()
+            || starts_in_a_gap
             || before.any(|it| it.offsets.is_empty() && it.max_timestamp >= batch.max_timestamp);
         if !found.as_ref().map_or(may_be_none, is_first) {
             return Err(format!("I6: time {} leads to {found:?}", batch.max_timestamp));
