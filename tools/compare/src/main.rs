@@ -21,6 +21,7 @@ const HELP: &str = "\
 strandline beside other logs, and beside the machine
 
   --only TEXT     rows whose name has TEXT in it; may be given more than once
+  --subject TEXT  subjects whose name has TEXT in it, and limits; may be given more than once
   --rounds N      rounds that count [default: 7]; one more is run first
   --scale N       N times the work of each round [default: 1]
   --dir DIR       where the logs lie [default: target/ of this tool]
@@ -30,6 +31,7 @@ strandline beside other logs, and beside the machine
 /// What was asked for.
 struct Options {
     only: Vec<String>,
+    subjects: Vec<String>,
     rounds: usize,
     scale: usize,
     dir: PathBuf,
@@ -39,6 +41,7 @@ struct Options {
 fn options() -> Result<Option<Options>, String> {
     let mut options = Options {
         only: Vec::new(),
+        subjects: Vec::new(),
         rounds: 7,
         scale: 1,
         dir: PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target")),
@@ -52,6 +55,7 @@ fn options() -> Result<Option<Options>, String> {
         };
         match arg.as_str() {
             "--only" => options.only.push(value()?),
+            "--subject" => options.subjects.push(value()?),
             "--rounds" => options.rounds = number(value()?)?.max(1),
             "--scale" => options.scale = number(value()?)?.max(1),
             "--dir" => options.dir = value()?.into(),
@@ -90,7 +94,8 @@ fn main() {
     let wanted =
         |row: &&Row| options.only.is_empty() || options.only.iter().any(|it| row.name.contains(it));
     for row in rows::ROWS.iter().filter(wanted) {
-        let measured = rows::measure(row, scratch.path(), options.rounds, options.scale);
+        let measured =
+            rows::measure(row, scratch.path(), &options.subjects, (options.rounds, options.scale));
         print!("{}", table::markdown(row, &measured));
         if let Some(dir) = &options.plots {
             std::fs::create_dir_all(dir).expect("a directory");

@@ -124,9 +124,17 @@ pub fn subjects() -> Vec<Box<dyn Subject>> {
     all
 }
 
-/// Runs a row: all subjects in turns, one round more than counts.
-pub fn measure(row: &Row, scratch: &Path, rounds: usize, scale: usize) -> Vec<Measured> {
-    let subjects = subjects();
+/// Runs a row: all subjects in turns, one round more than counts. Where some are `wanted`, they and
+/// the row's limit.
+pub fn measure(
+    row: &Row,
+    scratch: &Path,
+    wanted: &[String],
+    (rounds, scale): (usize, usize),
+) -> Vec<Measured> {
+    let mut subjects = subjects();
+    let is_wanted = |name: &str| wanted.iter().any(|it| name.contains(it.as_str()));
+    subjects.retain(|it| wanted.is_empty() || is_wanted(it.name()) || it.name() == row.limit);
     let work = row.work.scaled(scale);
     let within = tempfile::tempdir_in(scratch).expect("a directory");
     let mut stored = work.stored(&subjects, within.path());

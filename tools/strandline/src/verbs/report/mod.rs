@@ -2,14 +2,18 @@
 
 mod page;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write;
 use std::path::PathBuf;
+
+use strandline::{Explanation, FileKind, Finding, Verification, VerifyOptions};
 
 use super::stat::gather::{How, Stats};
 use crate::exit::{Exit, Failure, Result, complain};
 use crate::global::{Global, Output};
 use crate::output::destination::Destination;
-use crate::paths::{OneLog, PathArgs};
+use crate::paths::{Input, OneLog, PathArgs};
 use crate::reading::{open, place, read_at};
 use crate::select::Select;
 use crate::time;
@@ -84,22 +88,47 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     Ok(exit)
 }
 
-/// The findings, each with the bytes around its place.
+/// The findings, each with the bytes around its place: around the one bit that explains it, if that
+/// is what it is.
 fn tell(log: &OneLog, stats: &Stats) -> Result<Vec<Told>> {
     let mut told = Vec::new();
+    let mut flips: BTreeMap<&str, BTreeMap<u64, (u64, u8)>> = BTreeMap::new();
     for (name, finding) in &stats.findings {
         let Some(input) = log.segments.iter().find(|input| input.name == *name) else { continue };
-        let from = finding.position().saturating_sub(BEFORE);
+        let of_file = match flips.entry(name) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(flipped_bits(input)?),
+        };
+        let flipped = of_file.get(&finding.position()).copied();
+        let marked = flipped.map_or(finding.position(), |(byte, _)| byte);
+        let from = marked.saturating_sub(BEFORE);
         let mut bytes = vec![0; AROUND];
         let read = open(&input.path).and_then(|file| read_at(&file, &mut bytes, from));
         bytes.truncate(read.map_err(|error| Failure::io("read", &input.path, &error))?);
         told.push(Told {
             file: name.clone(),
             severity: finding.severity.name(),
-            text: finding.text.clone(),
+            text: match flipped {
+                None => finding.text.clone(),
+                Some((byte, bit)) => {
+                    format!("{}; one flipped bit explains it: byte {byte} bit {bit}", finding.text)
+                }
+            },
             bytes: (from, bytes),
-            at: (finding.position() - from) as usize,
+            at: (marked - from) as usize,
         });
     }
     Ok(told)
+}
+
+/// The byte and the bit that explain what is wrong, by where, if one flipped bit does.
+fn flipped_bits(input: &Input) -> Result<BTreeMap<u64, (u64, u8)>> {
+    let mut verification = Verification::new(&VerifyOptions::new());
+    verification.add_file(&input.path, FileKind::Log, input.base_offset)?;
+    let checked = (0..verification.pieces()).map(|piece| verification.check(piece)).collect();
+    let flip = |finding: &Finding| match finding.explanation {
+        Some(Explanation::FlippedBit { byte, bit, .. }) => Some((finding.position?, (byte, bit))),
+        _ => None,
+    };
+    Ok(verification.finish(checked).findings.iter().filter_map(flip).collect())
 }

@@ -30,6 +30,7 @@ th{color:var(--soft);font-weight:600}td.n,th.n{text-align:right}
 .finding.error{border-left-color:var(--bad)}.finding p{margin:0 0 .4rem;overflow-wrap:anywhere}
 pre{margin:0;overflow-x:auto;font:13px/1.45 ui-monospace,monospace}mark{background:var(--bad);color:var(--paper)}
 .ok{color:var(--soft)}
+@media(max-width:32rem){svg{overflow:visible;margin-bottom:.4rem}svg text{font-size:24px}td:not(.n){white-space:normal;overflow-wrap:anywhere}}
 ";
 
 /// The whole page.
