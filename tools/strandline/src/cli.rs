@@ -78,7 +78,7 @@ fn unknown_verb(word: &OsString) -> clap::Error {
 }
 
 /// How many letters have to be changed, added or dropped to make one word of the other.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().enumerate() {

@@ -15,11 +15,14 @@ pub(crate) struct StoreArgs {
 impl StoreArgs {
     /// The directory that is meant.
     pub(crate) fn dir(&self) -> PathBuf {
-        let named = self.dir.clone().or_else(|| {
-            std::env::var_os("STRANDLINE_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from)
-        });
-        named.unwrap_or_else(|| PathBuf::from("strandline-data"))
+        self.dir.clone().unwrap_or_else(default_dir)
     }
+}
+
+/// The log directory that is meant where none is named.
+pub(crate) fn default_dir() -> PathBuf {
+    let named = std::env::var_os("STRANDLINE_DIR").filter(|dir| !dir.is_empty());
+    named.map_or_else(|| PathBuf::from("strandline-data"), PathBuf::from)
 }
 
 pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {

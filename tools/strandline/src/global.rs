@@ -29,7 +29,8 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     json: bool,
 
-    /// Write each record as this says, \n included: `%o %k=%v\n`
+    /// Write each record as this says, \n included: `%o %k=%v\n`; `strandline help dump` has all
+    /// the letters
     #[arg(short = 'F', long, global = true, value_name = "FMT", allow_hyphen_values = true)]
     #[arg(value_parser = Format::parse, hide_short_help = true)]
     pub(crate) format: Option<Format>,
@@ -146,6 +147,9 @@ pub(crate) struct Global {
     pub(crate) strict: bool,
 }
 
+/// The verbs that write records in the form that the user says.
+const WRITES_RECORDS: &[&str] = &["dump", "tail", "export"];
+
 /// The form of what is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
@@ -201,6 +205,7 @@ impl Global {
     ///
     /// Usage, if the form is none of `possible`.
     pub(crate) fn only(&self, verb: &str, possible: &[Output]) -> Result<()> {
+        self.only_where_records_are_written(verb)?;
         if possible.contains(&self.output()) {
             return Ok(());
         }
@@ -210,6 +215,18 @@ impl Global {
         let names: Vec<_> = possible.iter().map(name).collect();
         let asked = name(&self.output());
         Err(Failure::usage(format!("{verb} writes {}, not {asked}", names.join(", "))))
+    }
+
+    /// Refuses -F and --fields where no records are written.
+    fn only_where_records_are_written(&self, verb: &str) -> Result<()> {
+        let option = match (&self.format, self.fields.as_slice()) {
+            _ if WRITES_RECORDS.contains(&verb) => return Ok(()),
+            (Some(_), _) => "-F",
+            (None, [_, ..]) => "--fields",
+            (None, []) => return Ok(()),
+        };
+        let why = format!("{verb} has no use for {option}; `strandline dump -r {option} …` has");
+        Err(Failure::usage(why))
     }
 
     /// Refuses to show plain bytes where something must not be shown.

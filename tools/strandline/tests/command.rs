@@ -15,6 +15,7 @@ mod command {
     mod cookbook;
     mod dump;
     mod export;
+    mod first_use;
     mod flips;
     mod fuzz;
     mod golden;

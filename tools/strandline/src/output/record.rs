@@ -143,6 +143,10 @@ impl Writer {
             (None, Output::Jsonl) => Form::Json,
             (None, Output::Csv) => Form::Csv,
             (None, Output::Raw) => Form::Raw,
+            (None, _) if !global.fields.is_empty() => {
+                let why = "--fields chooses columns of --json and -o csv; for people there is -F";
+                return Err(Failure::usage(why));
+            }
             (None, _) => return Ok(None),
         };
         let hides_headers = global.redact.iter().any(|rule| rule.what == Bytes::Header);

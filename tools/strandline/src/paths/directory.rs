@@ -160,7 +160,7 @@ impl Partition {
         segments.retain(|input| kind::is_segment(&input.path));
         segments.sort_by_key(|input| input.base_offset);
         let partition = Some((self.topic.clone(), self.number));
-        let log = OneLog { name: self.name.clone(), partition, segments };
+        let log = OneLog { name: self.name.clone(), partition, segments, is_directory: true };
         Ok((!log.segments.is_empty()).then_some(log))
     }
 }

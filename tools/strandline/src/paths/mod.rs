@@ -9,6 +9,7 @@ mod directory;
 mod kind;
 mod stdin;
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use strandline::base_offset_of;
@@ -70,6 +71,8 @@ pub(crate) struct OneLog {
     pub(crate) name: String,
     pub(crate) partition: Option<(String, u32)>,
     pub(crate) segments: Vec<Input>,
+    /// Whether it is all of a directory, and not a `.log` by itself.
+    pub(crate) is_directory: bool,
 }
 
 impl PathArgs {
@@ -102,8 +105,15 @@ impl PathArgs {
                 Ok(Target::File(input)) => keep(one_file(input).map(Some)),
                 Ok(Target::Partition(partition)) => keep(partition.log().map(Some)),
                 Ok(Target::LogDirectory(directory)) => {
-                    for partition in self.partitions(&directory)? {
-                        keep(partition.log_if_any());
+                    let (mut found, all) = (false, self.partitions(&directory)?);
+                    for partition in all {
+                        let log = partition.log_if_any();
+                        found |= !matches!(log, Ok(None));
+                        keep(log);
+                    }
+                    if !found {
+                        let why = format!("{}: no log in it that is meant", directory.name);
+                        keep(Err(Failure::environment(why)));
                     }
                 }
                 Err(failure) => keep(Err(failure)),
@@ -183,8 +193,22 @@ fn target(path: &Path, global: &Global) -> Result<Target> {
     if path == Path::new("-") {
         return stdin::input(global).map(Target::File);
     }
-    let metadata = std::fs::metadata(path).map_err(|error| Failure::io("read", path, &error))?;
+    let metadata = std::fs::metadata(path).map_err(|error| {
+        let mut failure = Failure::io("read", path, &error);
+        if let Some(there) = in_the_store(path) {
+            let _ = write!(failure.message, "; a topic's partitions are directories: {there}");
+        }
+        failure
+    })?;
     if metadata.is_dir() { directory::look(path) } else { file(path, global).map(Target::File) }
+}
+
+/// Where the topic or the partition lies that somebody named instead of its path.
+fn in_the_store(path: &Path) -> Option<String> {
+    let name = path.to_str().filter(|name| !name.contains('/'))?;
+    let store = crate::common::default_dir();
+    let near = [store.join(name), store.join(format!("{name}-0"))];
+    near.iter().find(|path| path.is_dir()).map(|path| name_of(path))
 }
 
 /// A file that was named: its kind by its name, then by its content.
@@ -240,6 +264,7 @@ fn one_file(input: Input) -> Result<OneLog> {
         name: input.name.clone(),
         partition: input.partition.clone(),
         segments: vec![input],
+        is_directory: false,
     })
 }
 

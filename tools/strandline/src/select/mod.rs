@@ -23,7 +23,7 @@ pub(crate) struct Select {
     #[arg(long, value_name = "N", allow_negative_numbers = true, hide_short_help = true)]
     #[arg(conflicts_with_all = ["from", "until", "offsets"])]
     #[arg(value_parser = clap::value_parser!(i64).range(0..))]
-    offset: Option<i64>,
+    pub(crate) offset: Option<i64>,
 
     /// From this offset on
     #[arg(long, value_name = "N", allow_negative_numbers = true, hide_short_help = true)]
@@ -69,7 +69,7 @@ pub(crate) struct Select {
     #[arg(long, value_name = "V", allow_hyphen_values = true)]
     key: Vec<Rule>,
 
-    /// The same for values
+    /// The same for values: text is all of a value, /regex/ a part of it
     #[arg(long, value_name = "V", allow_hyphen_values = true, hide_short_help = true)]
     value: Vec<Rule>,
 
@@ -123,6 +123,29 @@ pub(crate) enum Isolation {
 }
 
 impl Select {
+    /// Whether no option leaves a record out.
+    pub(crate) fn means_all(&self) -> bool {
+        let places = self.offset.is_some()
+            || self.from.is_some()
+            || self.until.is_some()
+            || self.offsets.is_some()
+            || self.time.is_some()
+            || self.segment.is_some()
+            || self.position.is_some();
+        let counts = self.limit.is_some() || self.skip > 0 || self.sample.is_some();
+        let records = !self.key.is_empty()
+            || !self.value.is_empty()
+            || !self.key_prefix.is_empty()
+            || !self.value_json.is_empty()
+            || !self.header.is_empty();
+        let batches = !self.producer_id.is_empty()
+            || !self.epoch.is_empty()
+            || !self.leader_epoch.is_empty()
+            || !self.codec.is_empty()
+            || !self.kind.is_empty();
+        !(places || counts || records || batches || self.size.is_some())
+    }
+
     /// The range, of a log that ends at `end`; that is asked for only if the range counts from it.
     pub(crate) fn range(&self, end: impl FnOnce() -> Result<i64>) -> Result<Range> {
         let mut range = Range::default();

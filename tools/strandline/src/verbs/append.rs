@@ -17,7 +17,8 @@ use crate::output::human::{count, many, span};
 use crate::progress::Progress;
 
 /// Appends a record for each line. Nothing is acknowledged before the command says so at its end;
-/// a broken line ends it, with everything before that line appended.
+/// a broken line ends it, with everything before that line appended. While it runs the store keeps
+/// house as Kafka does: segments that retention.ms or retention.bytes let go are deleted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -5,7 +5,7 @@ use strandline::{LogFile, Piece};
 
 use super::dump::finding::{self, Severity};
 use super::dump::records::{Inflater, Wanted};
-use crate::exit::{Exit, Result, complain};
+use crate::exit::{Exit, Failure, Result, complain};
 use crate::global::{Global, Output};
 use crate::output::Out;
 use crate::output::human::{Rows, count};
@@ -18,7 +18,8 @@ use crate::select::{Counter, Filter, Isolation, Range, Select, Verdict};
 
 /// Finds records: the first of each partition, the last, all, or how many there are. Offsets and
 /// times are looked up in the indexes, which are believed only as far as the log bears them out;
-/// keys and values have no index, and every batch is read.
+/// keys and values have no index, and every batch is read. It says where records are; `dump -r` with
+/// the same options writes the records.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Args {
@@ -37,6 +38,10 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with_all = ["first", "last"])]
     all: bool,
 
+    /// Do not cut lines to the terminal's width
+    #[arg(long)]
+    full: bool,
+
     /// How many there are
     #[arg(long, conflicts_with_all = ["first", "last", "all"])]
     count: bool,
@@ -48,8 +53,14 @@ pub(crate) struct Args {
 /// Finds them; exit status 1 if there is none.
 pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     global.only("find", &[Output::Human, Output::Jsonl])?;
+    let is_asked = args.first || args.last || args.all || args.count;
+    if !is_asked && args.select.means_all() {
+        let what = "say what to find: --key, --value, --time, --offset and so on";
+        return Err(Failure::usage(format!("{what}; `strandline help find` has all of them")));
+    }
     let filter = args.select.filter()?;
-    let out = Out::paged(global);
+    let mut out = Out::paged(global);
+    out.width = out.width.filter(|_| !args.full);
     let rows = Rows::new(out.style, out.width, global);
     let counter = args.select.counter();
     let mut find =
@@ -62,6 +73,13 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
         }
     }
     find.out.flush()?;
+    if !global.is_json() && !global.quiet && !args.count {
+        if find.matches == 0 {
+            complain("note", "nothing matches");
+        } else if !args.all && !args.last && args.select.offset.is_none() {
+            complain("note", "these are the first ones: --all finds all, --count counts them");
+        }
+    }
     let answer = if find.matches == 0 { Exit::No } else { Exit::Done };
     Ok(answer.and(find.exit).and(unread))
 }

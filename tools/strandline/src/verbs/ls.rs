@@ -55,6 +55,8 @@ struct Facts {
     size_bytes: u64,
     /// First offset, and the one behind the last.
     offsets: Option<(i64, i64)>,
+    /// At most so many, where they are of several logs and have no offsets together.
+    together: u64,
     first_ms: Option<i64>,
     last_ms: Option<i64>,
     notes: Vec<&'static str>,
@@ -226,7 +228,7 @@ fn heading(directory: &LogDirectory, total: &Facts) -> String {
 impl Facts {
     /// At most so many records: offsets may be missing.
     fn records(&self) -> u64 {
-        self.offsets.map_or(0, |(from, to)| to.abs_diff(from))
+        self.offsets.map_or(self.together, |(from, to)| to.abs_diff(from))
     }
 
     /// Leaves of the path what stands below the heading.
@@ -375,6 +377,7 @@ fn segment(input: &Input, first: bool, last: bool) -> Result<Facts> {
         segments: 1,
         size_bytes: ends.size_bytes,
         offsets: Some((from, to.max(from))),
+        together: 0,
         first_ms: ends.first.and_then(|header| {
             Some(header.base_timestamp()).filter(|&ms| ms != -1).or(header.max_timestamp())
         }),
@@ -401,12 +404,20 @@ fn topics(partitions: Vec<Facts>) -> Vec<Facts> {
 /// All of them together.
 fn total(rows: &[Facts]) -> Facts {
     let records = rows.iter().map(Facts::records).sum::<u64>();
+    let of_one_log =
+        rows.iter().all(|row| (&row.topic, row.partition) == (&rows[0].topic, rows[0].partition));
+    let ends = rows
+        .iter()
+        .filter(|row| of_one_log && row.partition.is_some())
+        .filter_map(|row| row.offsets);
+    let offsets = ends.reduce(|all, next| (all.0.min(next.0), all.1.max(next.1)));
     Facts {
         name: "total".to_owned(),
         partitions: rows.iter().map(|row| row.partitions).sum(),
         segments: rows.iter().map(|row| row.segments).sum(),
         size_bytes: rows.iter().map(|row| row.size_bytes).sum(),
-        offsets: Some((0, i64::try_from(records).unwrap_or(i64::MAX))),
+        offsets,
+        together: records,
         first_ms: rows.iter().filter_map(|row| row.first_ms).min(),
         last_ms: rows.iter().filter_map(|row| row.last_ms).max(),
         ..Facts::default()

@@ -60,12 +60,14 @@ pub(crate) enum Verb {
     /// Partitions and segments: sizes, offsets, times, state
     Ls(ls::Args),
     /// Batches, records or entries of any of Kafka's log files
+    #[command(after_long_help = crate::output::format::HELP)]
     Dump(dump::Args),
     /// Counts, sizes, codecs, producers, times, gaps, plots
     Stat(stat::Args),
     /// Where records are that match: by offset, time, key, value, header
     Find(find::Args),
     /// The last records; with -f those that come, too
+    #[command(after_long_help = crate::output::format::HELP)]
     Tail(tail::Args),
     /// The records that come: `tail -f -n 0`
     #[command(hide = true)]
@@ -87,6 +89,7 @@ pub(crate) enum Verb {
     /// Where two segments or partitions differ first
     Diff(diff::Args),
     /// Records elsewhere: JSON lines, CSV, raw values, whole segments
+    #[command(after_long_help = crate::output::format::HELP)]
     Export(export::Args),
     /// One HTML page to look at and to send: times, sizes, codecs, findings
     Report(report::Args),

@@ -32,11 +32,12 @@ enum AnyShell {
     Nushell,
 }
 
-/// Writes a manual page for each verb into a directory: `man ./DIR/strandline-dump.1`.
+/// Writes a manual page for each verb into a directory: `man ./DIR/strandline-dump.1`. With a verb in
+/// the directory's place its page is printed: `strandline man dump | man -l -`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Man {
-    /// A directory, made if it is not there
-    #[arg(value_name = "DIR")]
+    /// A directory, made if it is not there; or a verb, whose page is printed
+    #[arg(value_name = "DIR|VERB")]
     dir: PathBuf,
 }
 
@@ -103,23 +104,51 @@ const EXAMPLES: &[(&str, &str)] = &[
         "strandline export -o csv --to orders.csv orders-3\nstrandline export -o segment --to copy orders-3",
     ),
     ("report", "strandline report --to orders.html orders-3"),
+    (
+        "topic-create",
+        "strandline topic create orders --partitions 3 --config retention.ms=604800000 --config segment.bytes=134217728",
+    ),
+    (
+        "append",
+        "strandline append orders orders.jsonl --key-field user.id --timestamp-field time\nprintf '%s\\n' a b c | strandline append orders",
+    ),
+    (
+        "fetch",
+        "strandline fetch orders --offset 1000 --limit 10\nstrandline fetch orders --time 2024-05-01T10:00Z",
+    ),
+    (
+        "verify",
+        "strandline verify orders-3\nstrandline verify --deep --fail-on warning /var/lib/kafka/data\nstrandline errors LOG005",
+    ),
+    (
+        "explain",
+        "strandline explain --offset 1000 orders-3\nstrandline explain --position 94 orders-3/00000000000000000000.log",
+    ),
+    (
+        "repair",
+        "strandline repair --fix-bitflips orders-3\nstrandline repair --fix-bitflips --to mended orders-3",
+    ),
+    ("reindex", "strandline reindex --check orders-3\nstrandline reindex --to indexes orders-3"),
+    ("txn", "strandline txn --hanging-after 15m orders-3"),
+    ("offsets", "strandline offsets --group billing /var/lib/kafka/data"),
 ];
 
 const EXIT_STATUS: &str = "0 done; intact, found, equal. 1 the answer is no: not found, different, \
 findings. 2 wrong command line. 3 the operating system refused, or a path is not there. 4 output is \
 incomplete because of damage. 5 refused: in use, or an unsafe place to write to. 130, 143: a signal.";
 
-/// Writes a page for the command and for each verb.
+/// Writes a page for the command, for each verb, and for the verbs of `topic`; or prints one.
 pub(crate) fn man(args: &Man, global: &Global) -> Result<Exit> {
     let failed = |error| Failure::io("write", &args.dir, &error);
-    fs::create_dir_all(&args.dir).map_err(failed)?;
     let mut whole = command();
     whole.build();
     let mut pages = vec![("strandline".to_owned(), whole.clone())];
-    for verb in whole.get_subcommands().filter(|verb| verb.get_name() != "help") {
-        let name = format!("strandline-{}", verb.get_name());
-        pages.push((name.clone(), verb.clone().display_name(name)));
+    add_pages("strandline", &whole, &mut pages);
+    let of_verb = args.dir.to_str().map(|verb| format!("strandline-{verb}"));
+    if let Some((name, command)) = pages.iter().find(|(name, _)| Some(name) == of_verb.as_ref()) {
+        return print(&page(name, command.clone()).map_err(failed)?, global);
     }
+    fs::create_dir_all(&args.dir).map_err(failed)?;
     let number = pages.len();
     for (name, command) in pages {
         let page = page(&name, command).map_err(failed)?;
@@ -131,8 +160,18 @@ pub(crate) fn man(args: &Man, global: &Global) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+fn add_pages(of: &str, command: &Command, pages: &mut Vec<(String, Command)>) {
+    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+        let name = format!("{of}-{}", verb.get_name());
+        pages.push((name.clone(), verb.clone().display_name(name.clone())));
+        add_pages(&name, verb, pages);
+    }
+}
+
 fn page(name: &str, command: Command) -> std::io::Result<Vec<u8>> {
     let mut page = Vec::new();
+    // A page says all of each option, what the short help leaves out, too.
+    let command = command.mut_args(|option| option.hide_short_help(false));
     clap_mangen::Man::new(command).render(&mut page)?;
     let verb = name.trim_start_matches("strandline-");
     if let Some((_, examples)) = EXAMPLES.iter().find(|(of, _)| *of == verb) {

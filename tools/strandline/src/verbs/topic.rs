@@ -75,7 +75,56 @@ pub(crate) fn run(verb: &Verb, global: &Global) -> Result<Exit> {
     }
 }
 
+/// What settings of topics Kafka 4.3 knows; other versions know most of them.
+const SETTINGS: &[&str] = &[
+    "cleanup.policy",
+    "compression.gzip.level",
+    "compression.lz4.level",
+    "compression.type",
+    "compression.zstd.level",
+    "delete.retention.ms",
+    "errors.deadletterqueue.group.enable",
+    "file.delete.delay.ms",
+    "flush.messages",
+    "flush.ms",
+    "follower.replication.throttled.replicas",
+    "index.interval.bytes",
+    "internal.segment.bytes",
+    "leader.replication.throttled.replicas",
+    "local.retention.bytes",
+    "local.retention.ms",
+    "max.compaction.lag.ms",
+    "max.message.bytes",
+    "message.downconversion.enable",
+    "message.format.version",
+    "message.timestamp.after.max.ms",
+    "message.timestamp.before.max.ms",
+    "message.timestamp.difference.max.ms",
+    "message.timestamp.type",
+    "min.cleanable.dirty.ratio",
+    "min.compaction.lag.ms",
+    "min.insync.replicas",
+    "preallocate",
+    "remote.copy.disable",
+    "remote.log.copy.disable",
+    "remote.log.delete.on.disable",
+    "remote.storage.enable",
+    "retention.bytes",
+    "retention.ms",
+    "segment.bytes",
+    "segment.index.bytes",
+    "segment.jitter.ms",
+    "segment.ms",
+    "unclean.leader.election.enable",
+];
+
 fn create(args: &Create, global: &Global) -> Result<Exit> {
+    if let Some((name, _)) = args.config.iter().find(|(name, _)| !SETTINGS.contains(&name.as_str()))
+    {
+        let near = SETTINGS.iter().min_by_key(|known| crate::cli::distance(known, name));
+        let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+        return Err(Failure::usage(format!("{name} is no setting of a topic{hint}")));
+    }
     let pairs = args.config.iter().map(|(name, value)| (name, value));
     let config = LogConfig::from_pairs(pairs).map_err(|error| Failure::usage(error.to_string()))?;
     let dir = args.store.dir();

@@ -62,8 +62,9 @@ fn a_report_is_one_page_that_asks_nobody_for_anything() {
     let ran = run(&["report", "--to", to.to_str().unwrap(), "basic-0", "crc-0"]);
     assert_eq!(ran.code, Some(4), "{ran:?}");
     let page = fs::read_to_string(&to).unwrap();
-    let flipped = "one flipped bit explains it: byte 164 bit 6";
-    let words = ["<!doctype html>", "basic-0", "fails its CRC", "prefers-color-scheme", "<svg"];
+    let flipped = "exactly one flipped bit explains this: byte 164 bit 6";
+    let words =
+        ["<!doctype html>", "basic-0", "batch CRC mismatch", "prefers-color-scheme", "<svg"];
     for wanted in words.into_iter().chain([flipped]) {
         assert!(page.contains(wanted), "{wanted}");
     }

@@ -144,7 +144,12 @@ impl<'a> Dump<'a> {
     fn file(&mut self, input: Input) -> Result<Exit> {
         if matches!(input.kind, Kind::Log | Kind::KraftSnapshot) {
             let (name, partition) = (input.name.clone(), input.partition.clone());
-            return self.log(&OneLog { name, partition, segments: vec![input] });
+            return self.log(&OneLog {
+                name,
+                partition,
+                segments: vec![input],
+                is_directory: false,
+            });
         }
         let shown = match input.kind {
             Kind::Index => self.index::<OffsetIndexEntry>(&input),

@@ -1,7 +1,8 @@
 //! A batch of a `.log`, whole or damaged, in format v2 or an older one.
 
+use strandline::compression::Codec;
 use strandline::record::BatchHeader;
-use strandline::{Finding, LogFile, LogPiece, Piece};
+use strandline::{Explanation, Finding, LogFile, LogPiece, Piece};
 
 use super::show::Shown;
 use super::{Args, findings, past_end, read};
@@ -41,13 +42,19 @@ pub(super) fn explain(input: &Input, args: &Args, global: &Global, out: &mut Out
     let failed = |error| Failure::io("read", &input.path, &error);
     let file = reading::open(&input.path).map_err(failed)?;
     let len = found.to - found.from;
-    let len = if found.is_batch { len } else { len.min(MOST_DAMAGED) };
+    let head = read(&file, found.from, len.min(HEADER_LEN as u64)).map_err(failed)?;
+    let is_whole = found.is_batch || claims(&head, len);
+    let len = if is_whole { len } else { len.min(MOST_DAMAGED) };
     let bytes = read(&file, found.from, len).map_err(failed)?;
     let findings: Vec<Finding> = findings(input, global)
         .into_iter()
         .filter(|it| it.position.is_some_and(|at| at >= found.from && at < found.to))
         .collect();
-    let (fields, inflated) = fields(&bytes, &found, end, global);
+    let (mut fields, inflated) = fields(&bytes, (&found, is_whole), end, global);
+    if !found.is_batch {
+        mark_flipped(&mut fields, found.from, &findings);
+        fields.extend(zeros(&bytes, found.from));
+    }
     let title = format!(
         "{}  {} @ {}..{} ({} bytes)",
         input.name,
@@ -102,16 +109,27 @@ fn holds(header: &BatchHeader, offset: i64) -> bool {
 }
 
 /// The fields, and what the records inflate to.
-fn fields(bytes: &[u8], found: &Found, end: u64, global: &Global) -> (Vec<Field>, Vec<u8>) {
+fn fields(
+    bytes: &[u8],
+    (found, is_whole): (&Found, bool),
+    end: u64,
+    global: &Global,
+) -> (Vec<Field>, Vec<u8>) {
     if matches!(bytes.get(16), Some(0 | 1)) && bytes[..17].iter().any(|&byte| byte != 0) {
         return (legacy(bytes), Vec::new());
     }
     let mut fields = batch::header(bytes, &global.times());
     judge(&mut fields, bytes, found, end);
+    let number = |at, len| Reader::new(bytes, at).integer(len).unwrap_or(0);
     if !found.is_batch {
+        // As far as they can be read: one wrong bit leaves most of them as they were.
+        let is_plain = number(21, 2) & 7 == i64::from(Codec::None.id());
+        if is_whole && is_plain {
+            let range = (number(0, 8), number(57, 4));
+            fields.extend(batch::records(&bytes[HEADER_LEN..], false, range, MOST_FIELDS));
+        }
         return (fields, Vec::new());
     }
-    let number = |at, len| Reader::new(bytes, at).integer(len).unwrap_or(0);
     match batch::payload(bytes, global.max_inflated()) {
         Ok((payload, inflated)) => {
             if inflated {
@@ -128,6 +146,41 @@ fn fields(bytes: &[u8], found: &Found, end: u64, global: &Global) -> (Vec<Field>
             (fields, Vec::new())
         }
     }
+}
+
+/// Whether bytes are the header of a batch, format v2, that claims all of a stretch.
+fn claims(head: &[u8], len: u64) -> bool {
+    let number = |at, len| Reader::new(head, at).integer(len).unwrap_or(0);
+    head.len() == HEADER_LEN && number(16, 1) == 2 && number(8, 4).unsigned_abs() + 12 == len
+}
+
+/// Marks the field in which a bit was flipped, where that explains the damage.
+fn mark_flipped(fields: &mut [Field], start: u64, findings: &[Finding]) {
+    for finding in findings {
+        let Some(Explanation::FlippedBit { byte, bit, .. }) = finding.explanation else { continue };
+        let Some(at) = byte.checked_sub(start).and_then(|at| usize::try_from(at).ok()) else {
+            continue;
+        };
+        let hit = |field: &&mut Field| (field.at..field.at + field.len).contains(&at);
+        if let Some(field) = fields.iter_mut().rfind(hit) {
+            field.value = format!("{} ← bit {bit} of byte {byte} is flipped", field.value);
+            field.holds = Some(false);
+        }
+    }
+}
+
+/// The first whole sectors that are nothing but zeros, as those are that were never written.
+fn zeros(bytes: &[u8], start: u64) -> Option<Field> {
+    const SECTOR: usize = 512;
+    let first = (start.next_multiple_of(SECTOR as u64) - start) as usize;
+    let sectors = bytes.get(first..)?.chunks_exact(SECTOR);
+    let are_zero = sectors.map(|sector| sector.iter().all(|&byte| byte == 0));
+    let are_zero: Vec<bool> = are_zero.collect();
+    let from = are_zero.iter().position(|&zero| zero)?;
+    let count = are_zero[from..].iter().take_while(|&&zero| zero).count();
+    let (at, len) = (first + from * SECTOR, count * SECTOR);
+    let text = format!("{len} bytes of zeros, whole sectors from byte {} on", start + at as u64);
+    Some(Field::new(at, len, "zeros", text).holds(false))
 }
 
 /// Says of each field of a header whether it can be.

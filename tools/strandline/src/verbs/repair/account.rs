@@ -9,7 +9,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::plan::{Action, Segment, file_name};
+use super::action::Action;
+use super::plan::{Segment, file_name};
 use crate::exit::{Failure, Result};
 
 /// What is written down.

@@ -2,6 +2,7 @@
 //! checksum over damage that nothing explains.
 
 mod account;
+mod action;
 mod carry;
 pub(crate) mod place;
 mod plan;
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::exit::{Exit, Failure, Result, complain, name_of};
 use crate::global::{Global, Output};
 use crate::output::Out;
-use crate::output::human::{count, many};
+use crate::output::human::{count, many, span};
 use crate::paths::PathArgs;
 use plan::Plan;
 
@@ -69,9 +70,11 @@ fn one(partition: &Path, args: &Args, global: &Global, out: &mut Out) -> Result<
     let name = name_of(partition);
     if plan.actions.is_empty() {
         if !global.is_json() {
-            out.text(format_args!("{name}: nothing to mend"))?;
+            let what = if plan.holes.is_empty() { "nothing to mend" } else { "no action helps" };
+            out.text(format_args!("{name}: {what}"))?;
+            holes(&plan, out)?;
         }
-        return Ok(Exit::Done);
+        return Ok(if plan.holes.is_empty() { Exit::Done } else { Exit::No });
     }
     show(&plan, &name, global, out)?;
     let Some(place) = place else { return Ok(Exit::No) };
@@ -106,10 +109,23 @@ fn show(plan: &Plan, name: &str, global: &Global, out: &mut Out) -> Result<()> {
     }
     let (kept, lost) = (count(plan.kept), many(plan.lost, "record", "records"));
     out.text(format_args!("{kept} records are kept, {lost} lost"))?;
+    holes(plan, out)?;
     if plan.fixable > 0 && !plan.fixes {
         let which = many(plan.fixable, "of these is", "of these are");
         out.text(format_args!(
             "{which} explained: --fix-bitflips sets it right, and loses nothing"
+        ))?;
+    }
+    Ok(())
+}
+
+/// Says which records no repair brings back.
+fn holes(plan: &Plan, out: &mut Out) -> Result<()> {
+    for &(first, last) in &plan.holes {
+        let offsets = span(first, last);
+        out.text(format_args!(
+            "{offsets} are not there: another replica may have them; without one they are lost, \
+             and `verify` goes on to tell of the hole (DIR001)"
         ))?;
     }
     Ok(())

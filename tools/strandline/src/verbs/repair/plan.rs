@@ -11,52 +11,10 @@ use strandline::{
 };
 
 use super::Args;
-use crate::exit::{Failure, Result, name_of};
+use super::action::{Action, Deed};
+use crate::exit::{Failure, Result};
 use crate::global::Global;
-use crate::output::human::{many, span};
-use crate::output::json::Object;
 use crate::verbs::verify;
-
-/// What is done to some bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Deed {
-    Quarantine,
-    Drop,
-    /// An explanation is carried out.
-    Fix(Explanation),
-    /// An end that is no batch goes.
-    CutTail,
-    CutOff,
-    Rebuild,
-    LeaveOut,
-    TakeSwap,
-}
-
-impl Deed {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Deed::Quarantine => "quarantine",
-            Deed::Drop => "drop",
-            Deed::Fix(_) => "fix",
-            Deed::CutTail => "cutTail",
-            Deed::CutOff => "cutOff",
-            Deed::Rebuild => "rebuild",
-            Deed::LeaveOut => "leaveOut",
-            Deed::TakeSwap => "takeSwap",
-        }
-    }
-}
-
-/// One step of a plan.
-#[derive(Clone, Debug)]
-pub(super) struct Action {
-    pub(super) code: Option<Code>,
-    pub(super) file: String,
-    pub(super) range: Option<Range<u64>>,
-    pub(super) deed: Deed,
-    pub(super) offsets: Option<(i64, i64)>,
-    pub(super) lost: u64,
-}
 
 /// A `.log` of the copy.
 #[derive(Debug)]
@@ -87,6 +45,9 @@ pub(super) struct Plan {
     pub(super) reindex: BTreeSet<i64>,
     pub(super) snapshots: bool,
     pub(super) epochs: bool,
+    /// Offsets whose records are not there, and that no copy can have: of whole segments, or of the
+    /// end of one that others follow.
+    pub(super) holes: Vec<(i64, i64)>,
     pub(super) kept: u64,
     pub(super) lost: u64,
     /// Damage that is explained.
@@ -131,8 +92,13 @@ impl Plan {
         };
         let mut walk = Walk { args, by_place, next_offset: 0, ended: false, plan };
         let names = names(partition)?;
-        for (base, source) in walk.sources(partition, &names)? {
-            walk.segment(base, source)?;
+        let mut sources = walk.sources(partition, &names)?.into_iter().peekable();
+        while let Some((base, source)) = sources.next() {
+            let next = sources.peek().map(|(next, _)| *next);
+            walk.segment((base, next), source)?;
+        }
+        for finding in report.findings.iter().filter(|it| it.code == Code::SegmentHole) {
+            walk.plan.holes.extend(finding.offsets);
         }
         walk.side_files(&report.findings, &names);
         Ok(walk.plan)
@@ -189,7 +155,8 @@ impl Walk<'_> {
         Ok(sources)
     }
 
-    fn segment(&mut self, base: i64, source: PathBuf) -> Result<()> {
+    /// Goes through the segment at `base`, behind which there is one at `next`.
+    fn segment(&mut self, (base, next): (i64, Option<i64>), source: PathBuf) -> Result<()> {
         if self.ended {
             let len = fs::metadata(&source).map_err(|e| Failure::io("read", &source, &e))?.len();
             let (records, offsets) = records_in(&source, base)?;
@@ -206,7 +173,7 @@ impl Walk<'_> {
             Segment { base, source, keep: Vec::new(), patches: Vec::new(), actions: Vec::new() };
         let mut pieces = log.pieces();
         while let Some(piece) = pieces.next_piece()? {
-            self.piece(&piece, &mut segment);
+            self.piece(&piece, &mut segment, next);
         }
         if segment.is_changed() {
             self.plan.reindex.insert(base);
@@ -218,7 +185,7 @@ impl Walk<'_> {
     }
 
     /// Decides on a stretch of a segment.
-    fn piece(&mut self, piece: &LogPiece<'_>, segment: &mut Segment) {
+    fn piece(&mut self, piece: &LogPiece<'_>, segment: &mut Segment, next: Option<i64>) {
         let range = piece.position..piece.position + piece.size_bytes;
         let finding = self.by_place.get(&(segment.source.clone(), range.start)).copied();
         let explained = finding.filter(|it| it.explanation.is_some());
@@ -258,7 +225,7 @@ impl Walk<'_> {
                 let records = finding.map_or(0, |it| it.records);
                 (self.bad(), records, finding.and_then(|it| it.offsets))
             }
-            Piece::Unfinished | Piece::Zeros => (Deed::CutTail, 0, None),
+            Piece::Unfinished | Piece::Zeros => self.lost_end(segment.base, next),
         };
         self.plan.lost += records;
         let mut action = Self::action(
@@ -284,6 +251,21 @@ impl Walk<'_> {
             }
             None => segment.actions.push(action),
         }
+    }
+
+    /// What becomes of an end that is no batch: with it everything is gone that was behind it in a
+    /// segment that others follow.
+    fn lost_end(&mut self, base: i64, next: Option<i64>) -> (Deed, u64, Option<(i64, i64)>) {
+        let from = self.next_offset.max(base);
+        let Some(next) = next.filter(|next| *next > from) else {
+            return (Deed::CutTail, 0, None);
+        };
+        let hole = (from, next - 1);
+        self.ended |= self.args.like_broker;
+        if !self.ended {
+            self.plan.holes.push(hole);
+        }
+        (Deed::CutTail, next.abs_diff(from), Some(hole))
     }
 
     /// What becomes of a damaged stretch.
@@ -473,71 +455,4 @@ fn records_in(path: &Path, base: i64) -> Result<(u64, Option<(i64, i64)>)> {
         }
     }
     Ok((records, offsets))
-}
-
-impl Action {
-    fn of_file(code: Code, name: &str, deed: Deed) -> Action {
-        let (range, offsets) = (None, None);
-        Action { code: Some(code), file: name.to_owned(), range, deed, offsets, lost: 0 }
-    }
-
-    /// Whether bytes go, and stay in quarantine.
-    pub(super) fn is_quarantine(&self) -> bool {
-        self.deed == Deed::Quarantine
-    }
-
-    pub(super) fn words(&self) -> String {
-        let code = self.code.map_or(String::new(), |code| format!("[{code}] "));
-        let file = name_of(Path::new(&self.file));
-        let place = match &self.range {
-            Some(range) => format!("{file} {}..{}", range.start, range.end),
-            None => file,
-        };
-        let (what, sure) = match self.deed {
-            Deed::Quarantine => ("to quarantine".to_owned(), "the CRC tells"),
-            Deed::Drop => ("dropped".to_owned(), "the CRC tells"),
-            Deed::Fix(Explanation::FlippedBit { byte, bit, .. }) => {
-                (format!("byte {byte} bit {bit} flipped back"), "the only bit that fits")
-            }
-            Deed::Fix(Explanation::Length { fits, .. }) => {
-                (format!("length set to {fits}"), "the CRC holds with it")
-            }
-            Deed::Fix(Explanation::Magic { fits, .. }) => {
-                (format!("magic set to {fits}"), "the CRC holds with it")
-            }
-            Deed::Fix(_) => ("set right".to_owned(), "the CRC holds with it"),
-            Deed::CutTail => ("cut off: no whole batch".to_owned(), "as a broker does"),
-            Deed::CutOff => ("cut off".to_owned(), "as asked for"),
-            Deed::Rebuild => ("made again from the log".to_owned(), "it follows from the log"),
-            Deed::LeaveOut => ("left out".to_owned(), "nothing needs it"),
-            Deed::TakeSwap => {
-                ("takes the place of the segments that it replaces".to_owned(), "it is whole")
-            }
-        };
-        let offsets = self.offsets.map_or(String::new(), |(a, b)| format!(", {}", span(a, b)));
-        let lost = if self.lost > 0 {
-            format!(", {} lost", many(self.lost, "record", "records"))
-        } else {
-            String::new()
-        };
-        format!("{code}{place}: {what}{offsets}{lost} ({sure})")
-    }
-
-    pub(super) fn write_json(&self, partition: &str, out: &mut Vec<u8>) {
-        let mut line = Object::line("action", out);
-        line.text("path", partition);
-        line.text("file", &self.file);
-        line.maybe_text("code", self.code.map(Code::name));
-        line.text("action", self.deed.name());
-        if let Some(range) = &self.range {
-            line.size("position", range.start);
-            line.size("size", range.end - range.start);
-        }
-        if let Some((first, last)) = self.offsets {
-            line.number("baseOffset", first);
-            line.number("lastOffset", last);
-        }
-        line.size("recordsLost", self.lost);
-        line.end_line();
-    }
 }

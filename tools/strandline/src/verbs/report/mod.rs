@@ -3,17 +3,18 @@
 mod page;
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use strandline::{Explanation, FileKind, Finding, Verification, VerifyOptions};
+use strandline::{Explanation, FileKind, Finding, Report, Severity, Verification, VerifyOptions};
 
+use super::dump::finding as counting;
 use super::stat::gather::{How, Stats};
-use crate::exit::{Exit, Failure, Result, complain};
+use super::verify::{self, words, words::Words};
+use crate::exit::{Exit, Failure, Result, complain, name_of};
 use crate::global::{Global, Output};
 use crate::output::destination::Destination;
-use crate::paths::{Input, OneLog, PathArgs};
+use crate::paths::{OneLog, PathArgs};
 use crate::reading::{open, place, read_at};
 use crate::select::Select;
 use crate::time;
@@ -42,10 +43,16 @@ pub(super) struct Told {
     pub(super) file: String,
     pub(super) severity: &'static str,
     pub(super) text: String,
-    /// Where the bytes begin, and the bytes.
-    pub(super) bytes: (u64, Vec<u8>),
-    /// Where among them the finding is.
-    pub(super) at: usize,
+    pub(super) bytes: Option<Bytes>,
+}
+
+/// Bytes around the place of a finding.
+pub(super) struct Bytes {
+    /// Where in the file they begin.
+    pub(super) from: u64,
+    pub(super) shown: Vec<u8>,
+    /// Which of them is meant.
+    pub(super) marked: usize,
 }
 
 /// Writes the page.
@@ -71,7 +78,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
                 if stats.is_incomplete() {
                     exit = exit.and(Exit::Incomplete);
                 }
-                let told = tell(log, &stats)?;
+                let told = tell(log, &stats, global)?;
                 sections.push(page::section(log, &stats, &told, &global.times()));
             }
             Err(failure) => {
@@ -85,50 +92,70 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     let file = std::fs::File::create_new(destination.path());
     file.and_then(|mut file| file.write_all(page.as_bytes())).map_err(failed)?;
     destination.finish()?;
+    if !global.quiet {
+        let damage = if exit == Exit::Incomplete { "; it tells of damage" } else { "" };
+        complain("note", format_args!("{} is written{damage}", name_of(&args.to)));
+    }
     Ok(exit)
 }
 
-/// The findings, each with the bytes around its place: around the one bit that explains it, if that
-/// is what it is.
-fn tell(log: &OneLog, stats: &Stats) -> Result<Vec<Told>> {
+/// What `verify` finds, and what was in the way of counting, each with the bytes around its place:
+/// around the one bit that explains it, if that is what it is.
+fn tell(log: &OneLog, stats: &Stats, global: &Global) -> Result<Vec<Told>> {
+    let report = verified(log, global)?;
     let mut told = Vec::new();
-    let mut flips: BTreeMap<&str, BTreeMap<u64, (u64, u8)>> = BTreeMap::new();
-    for (name, finding) in &stats.findings {
-        let Some(input) = log.segments.iter().find(|input| input.name == *name) else { continue };
-        let of_file = match flips.entry(name) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => unknown.insert(flipped_bits(input)?),
+    for finding in report.findings.iter().filter(|it| it.severity > Severity::Info) {
+        let flipped = match finding.explanation {
+            Some(Explanation::FlippedBit { byte, .. }) => Some(byte),
+            _ => None,
         };
-        let flipped = of_file.get(&finding.position()).copied();
-        let marked = flipped.map_or(finding.position(), |(byte, _)| byte);
-        let from = marked.saturating_sub(BEFORE);
-        let mut bytes = vec![0; AROUND];
-        let read = open(&input.path).and_then(|file| read_at(&file, &mut bytes, from));
-        bytes.truncate(read.map_err(|error| Failure::io("read", &input.path, &error))?);
+        let words = Words::new(global, &BTreeMap::new()).in_short(finding);
+        let marked = flipped.or(finding.position);
         told.push(Told {
-            file: name.clone(),
-            severity: finding.severity.name(),
-            text: match flipped {
-                None => finding.text.clone(),
-                Some((byte, bit)) => {
-                    format!("{}; one flipped bit explains it: byte {byte} bit {bit}", finding.text)
-                }
-            },
-            bytes: (from, bytes),
-            at: (marked - from) as usize,
+            file: name_of(&finding.path),
+            severity: words::severity(finding.severity),
+            text: words,
+            bytes: marked.map(|at| around(&finding.path, at)).transpose()?,
         });
+    }
+    for (name, finding) in &stats.findings {
+        let is_told =
+            |it: &Finding| it.position == Some(finding.position()) && name_of(&it.path) == *name;
+        if finding.severity == counting::Severity::Error && !report.findings.iter().any(is_told) {
+            let input = log.segments.iter().find(|input| input.name == *name);
+            let bytes = input.map(|input| around(&input.path, finding.position())).transpose()?;
+            told.push(Told {
+                file: name.clone(),
+                severity: finding.severity.name(),
+                text: finding.text.clone(),
+                bytes,
+            });
+        }
     }
     Ok(told)
 }
 
-/// The byte and the bit that explain what is wrong, by where, if one flipped bit does.
-fn flipped_bits(input: &Input) -> Result<BTreeMap<u64, (u64, u8)>> {
-    let mut verification = Verification::new(&VerifyOptions::new());
-    verification.add_file(&input.path, FileKind::Log, input.base_offset)?;
-    let checked = (0..verification.pieces()).map(|piece| verification.check(piece)).collect();
-    let flip = |finding: &Finding| match finding.explanation {
-        Some(Explanation::FlippedBit { byte, bit, .. }) => Some((finding.position?, (byte, bit))),
-        _ => None,
-    };
-    Ok(verification.finish(checked).findings.iter().filter_map(flip).collect())
+/// The bytes around a place of a file.
+fn around(path: &Path, at: u64) -> Result<Bytes> {
+    let from = at.saturating_sub(BEFORE);
+    let mut shown = vec![0; AROUND];
+    let read = open(path).and_then(|file| read_at(&file, &mut shown, from));
+    shown.truncate(read.map_err(|error| Failure::io("read", path, &error))?);
+    Ok(Bytes { from, shown, marked: (at - from) as usize })
+}
+
+/// What `verify` says of a log: of its directory, if that is a partition's, else of its files.
+fn verified(log: &OneLog, global: &Global) -> Result<Report> {
+    let options = VerifyOptions::new().max_inflated_bytes(global.max_inflated());
+    let mut verification = Verification::new(&options);
+    let dir = log.segments.first().and_then(|input| input.path.parent());
+    match dir.filter(|_| log.is_directory) {
+        Some(dir) => verification.add(dir)?,
+        None => {
+            for input in &log.segments {
+                verification.add_file(&input.path, FileKind::Log, input.base_offset)?;
+            }
+        }
+    }
+    Ok(verify::work(verification, global))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Told;
+use super::{Bytes, Told};
 use crate::output::escape::escaped as readable;
 use crate::output::human::{bytes, count};
 use crate::paths::OneLog;
@@ -100,23 +100,27 @@ fn findings(told: &[Told], html: &mut String) {
     for finding in told {
         let _ = write!(
             html,
-            "<div class=\"finding {0}\"><p><b>{0}</b> {1}: {2}</p><pre>",
+            "<div class=\"finding {0}\"><p><b>{0}</b> {1}: {2}</p>",
             finding.severity,
             escaped(&finding.file),
             escaped(&finding.text)
         );
-        hex(finding, html);
-        html.push_str("</pre></div>");
+        if let Some(bytes) = &finding.bytes {
+            html.push_str("<pre>");
+            hex(bytes, html);
+            html.push_str("</pre>");
+        }
+        html.push_str("</div>");
     }
 }
 
 /// Sixteen bytes a line, the place of the finding marked.
-fn hex(finding: &Told, html: &mut String) {
-    let (from, all) = &finding.bytes;
-    for (number, line) in all.chunks(16).enumerate() {
+fn hex(bytes: &Bytes, html: &mut String) {
+    let from = bytes.from;
+    for (number, line) in bytes.shown.chunks(16).enumerate() {
         let _ = write!(html, "{:>10}  ", from + 16 * number as u64);
         for (at, byte) in line.iter().enumerate() {
-            let marked = number * 16 + at == finding.at;
+            let marked = number * 16 + at == bytes.marked;
             let (on, off) = if marked { ("<mark>", "</mark>") } else { ("", "") };
             let _ = write!(html, "{on}{byte:02x}{off} ");
         }

@@ -3,6 +3,7 @@
 mod compaction;
 pub(crate) mod gather;
 mod recompress;
+mod retention;
 mod show;
 pub(crate) mod svg;
 
@@ -44,6 +45,12 @@ pub(crate) struct Args {
     /// What compaction would reclaim
     #[arg(long)]
     compaction: bool,
+
+    /// `retention.ms` of the topic, to tell how long segments are kept [default: what the store says
+    /// beside which the partition lies, else Kafka's 604800000, 7 days]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i64).range(-1..))]
+    #[arg(allow_negative_numbers = true, hide_short_help = true)]
+    retention_ms: Option<i64>,
 
     /// Write the pictures as SVG into this file, which must not be there
     #[arg(long, value_name = "FILE")]
@@ -99,6 +106,9 @@ fn one(
     show::stats(log, &stats, args.top.unwrap_or(0), args.timeline, (global, out))?;
     if !args.recompress.is_empty() {
         recompress::show(log, &how, &args.recompress, (global, out))?;
+    }
+    if !global.is_json() && args.select.means_all() {
+        retention::show(log, &stats, args.retention_ms, (global, out))?;
     }
     if args.compaction {
         compaction::show(log, &how, (global, out))?;

@@ -64,7 +64,7 @@ pub(super) fn stats(
     Ok(())
 }
 
-fn line(out: &mut Out, name: &str, text: &str) -> Result<()> {
+pub(super) fn line(out: &mut Out, name: &str, text: &str) -> Result<()> {
     let (faint, off) = (out.style.on(Ink::Faint), out.style.off());
     out.row(format_args!("{faint}{name:<10}{off} {text}"))
 }

@@ -75,7 +75,13 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     let names = std::mem::take(&mut asked.names);
     let report = work(asked.verification, global);
     let exit = exit.and(unreadable(&report));
-    let shown = Shown { report: &report, names: &names, fail_on: args.fail_on.severity(), global };
+    let shown = Shown {
+        report: &report,
+        names: &names,
+        fail_on: args.fail_on.severity(),
+        is_quick: args.quick,
+        global,
+    };
     shown.write()?;
     let fails = report.worst().is_some_and(|worst| worst >= args.fail_on.severity());
     Ok(exit.and(if fails { Exit::No } else { Exit::Done }))
@@ -220,6 +226,7 @@ struct Shown<'a> {
     report: &'a Report,
     names: &'a BTreeMap<PathBuf, String>,
     fail_on: Severity,
+    is_quick: bool,
     global: &'a Global,
 }
 
@@ -297,6 +304,9 @@ impl Shown<'_> {
         }
         if !self.global.quiet {
             out.text(words::summary(self.report))?;
+            if self.is_quick {
+                out.text("headers only: no checksum was looked at")?;
+            }
         }
         Ok(())
     }

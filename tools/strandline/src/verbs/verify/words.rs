@@ -60,13 +60,13 @@ fn batch_error(cause: BatchError) -> String {
 }
 
 /// Words for a report.
-pub(super) struct Words<'a> {
+pub(crate) struct Words<'a> {
     most_inflated: usize,
     names: &'a BTreeMap<PathBuf, String>,
 }
 
 impl<'a> Words<'a> {
-    pub(super) fn new(global: &Global, names: &'a BTreeMap<PathBuf, String>) -> Self {
+    pub(crate) fn new(global: &Global, names: &'a BTreeMap<PathBuf, String>) -> Self {
         Words { most_inflated: global.max_inflated().min(MOST_NAMED), names }
     }
 
@@ -81,6 +81,18 @@ impl<'a> Words<'a> {
             let _ = write!(head, "  {size}, {batches}, {records}");
         }
         head
+    }
+
+    /// A finding on one line, without what helps.
+    pub(crate) fn in_short(&self, finding: &Finding) -> String {
+        let detail = crate::output::escape::one_line(&detail(finding));
+        let parts = [place(finding), detail, self.explanation(finding), resumed(finding)];
+        let mut line = format!("[{}] {}", finding.code.name(), finding.code.summary());
+        for part in parts.iter().filter(|part| !part.is_empty()) {
+            line.push_str("; ");
+            line.push_str(part);
+        }
+        line
     }
 
     /// The lines of a finding.
