@@ -14,6 +14,7 @@ import live.scenarios.Followed;
 import live.scenarios.FromZooKeeper;
 import live.scenarios.HandOver;
 import live.scenarios.OwnDirectory;
+import live.scenarios.Repaired;
 import live.scenarios.Replicas;
 import live.scenarios.TwentyRounds;
 import live.scenarios.Unprepared;
@@ -23,7 +24,7 @@ public final class Main {
     /** All scenarios, in the order in which they are played. */
     private static final List<Scenario> ALL = List.of(
             new OwnDirectory(), new TwentyRounds(), new HandOver(false), new HandOver(true),
-            new BackHere(), new Cleaned(), new Followed(), new Unprepared(), new Replicas(), new FromZooKeeper());
+            new BackHere(), new Cleaned(), new Followed(), new Repaired(), new Unprepared(), new Replicas(), new FromZooKeeper());
     private static final long MOST_MINUTES = 30;
 
     private Main() {}
