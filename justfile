@@ -34,6 +34,14 @@ bench *ARGS:
 compare *ARGS:
     cargo run --release --manifest-path tools/compare/Cargo.toml -- {{ARGS}}
 
+# What the seam of the file system costs: the library as shipped beside one with the simulated disk.
+seam ROUNDS="9":
+    tools/compare/seam {{ROUNDS}}
+
+# The command beside plain loops, and beside Kafka's own dump tool where there are a JDK and Maven.
+toolbox *ARGS:
+    tools/compare/toolbox {{ARGS}}
+
 # That nothing has become several times slower: ratios, a few seconds; part of `cargo test`.
 speed:
     cargo test --test speed -- --nocapture

@@ -100,10 +100,12 @@ impl fmt::Display for RecordFault {
                 f.write_str("compacted topic cannot accept a record without key")
             }
             RecordFault::TooOld { timestamp, limit } => {
-                write!(f, "timestamp {timestamp} is more than {limit} ms behind the clock")
+                let what = "ms behind the clock (message.timestamp.before.max.ms)";
+                write!(f, "timestamp {timestamp} is more than {limit} {what}")
             }
             RecordFault::TooNew { timestamp, limit } => {
-                write!(f, "timestamp {timestamp} is more than {limit} ms ahead of the clock")
+                let what = "ms ahead of the clock (message.timestamp.after.max.ms)";
+                write!(f, "timestamp {timestamp} is more than {limit} {what}")
             }
             RecordFault::AppendTimeFromProducer => {
                 f.write_str("a producer must not set the timestamp type LogAppendTime")

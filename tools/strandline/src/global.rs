@@ -103,7 +103,8 @@ pub(crate) struct Global {
     pub(crate) rate: Option<u64>,
 
     /// Tell the system that what was read is not needed again, so that it pushes nothing else out of
-    /// memory: the default from 256 MiB on
+    /// memory: the default from 256 MiB on (`ionice -c3` before the command lets other disk work
+    /// go first)
     #[arg(long, global = true, hide_short_help = true, conflicts_with = "no_polite")]
     pub(crate) polite: bool,
 
