@@ -1,6 +1,5 @@
-//! How long after an append has returned a reader of another store handle, as in another process,
-//! has the record: beside a byte through a pipe in the same run, which is what waking another thread
-//! costs.
+//! How long after an append is called a reader of another store handle, as in another process, has the
+//! record: beside a byte through a pipe in the same run, which is what waking another thread costs.
 
 use std::io::{Read, Write, pipe};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,7 +34,7 @@ fn quantile(sorted: &[u64], at: f64) -> u64 {
     sorted[((sorted.len() - 1) as f64 * at) as usize].max(1)
 }
 
-/// Times from when `send` has returned to when `receive` has, in nanoseconds, sorted.
+/// Times from when `send` is called to when `receive` has returned, in nanoseconds, sorted.
 fn latencies(
     samples: usize,
     mut send: impl FnMut(usize) + Send,
@@ -49,8 +48,8 @@ fn latencies(
         scope.spawn(|| {
             for (number, sent) in sent.iter().enumerate() {
                 std::thread::sleep(PAUSE);
-                send(number);
                 sent.store(now(), Ordering::Release);
+                send(number);
             }
         });
         for (number, received) in received.iter_mut().enumerate() {
@@ -58,7 +57,6 @@ fn latencies(
             *received = now();
         }
     });
-    // One that was received before the sender came to look at the clock took no time.
     let took = |(sent, received): (&AtomicU64, &u64)| {
         received.saturating_sub(sent.load(Ordering::Acquire))
     };

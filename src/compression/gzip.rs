@@ -14,7 +14,8 @@
 //! Integers are little-endian. Members may follow one another. As the JDK does, what stands behind
 //! a member and is too short for another or does not begin like one is passed over.
 
-use flate2::{Compress, Crc, Decompress, FlushCompress, FlushDecompress, Status};
+use crc32fast::Hasher;
+use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::output::Output;
 use super::{Codec, CompressError, InflateError};
@@ -68,9 +69,9 @@ impl Encoder {
             rest = rest.get(step(before, self.deflate.total_in())..).unwrap_or_default();
             room = rest.len() + 4096;
         }
-        let mut crc = Crc::new();
+        let mut crc = Hasher::new();
         crc.update(input);
-        out.extend_from_slice(&crc.sum().to_le_bytes());
+        out.extend_from_slice(&crc.finalize().to_le_bytes());
         out.extend_from_slice(&(input.len() as u32).to_le_bytes());
         Ok(())
     }
@@ -123,7 +124,7 @@ impl Decoder {
     ) -> Result<&'a [u8], InflateError> {
         self.inflate.reset(false);
         let mut rest = body;
-        let mut crc = Crc::new();
+        let mut crc = Hasher::new();
         loop {
             let room = out.room()?;
             let (had, before) = (room.len(), self.inflate.total_in());
@@ -145,7 +146,7 @@ impl Decoder {
         }
         let (crc_read, rest) = rest.split_first_chunk().ok_or(CUT_SHORT)?;
         let (len_read, rest) = rest.split_first_chunk().ok_or(CUT_SHORT)?;
-        if u32::from_le_bytes(*crc_read) != crc.sum() {
+        if u32::from_le_bytes(*crc_read) != crc.finalize() {
             return Err(malformed("the checksum does not hold"));
         }
         if u32::from_le_bytes(*len_read) != self.inflate.total_out() as u32 {
@@ -167,9 +168,9 @@ fn skip_header(input: &[u8]) -> Result<&[u8], InflateError> {
     skip_optional_fields(&mut cursor, flags).map_err(|_| CUT_SHORT)?;
     if flags & HEADER_CRC != 0 {
         let covered = input.len() - cursor.remaining();
-        let mut crc = Crc::new();
+        let mut crc = Hasher::new();
         crc.update(input.get(..covered).unwrap_or_default());
-        let low_half = (crc.sum() as u16).to_le_bytes();
+        let low_half = (crc.finalize() as u16).to_le_bytes();
         if cursor.take(2).map_err(|_| CUT_SHORT)? != low_half {
             return Err(malformed("the header's checksum does not hold"));
         }
@@ -248,9 +249,9 @@ mod tests {
         let plain = written(-1, b"some records");
         let mut full = vec![0x1f, 0x8b, 8, 0x1f, 1, 2, 3, 4, 2, 3];
         full.extend(b"\x03\x00abca name\0a comment\0");
-        let mut crc = Crc::new();
+        let mut crc = Hasher::new();
         crc.update(&full);
-        full.extend((crc.sum() as u16).to_le_bytes());
+        full.extend((crc.finalize() as u16).to_le_bytes());
         full.extend(&plain[10..]);
         assert_eq!(read(&full), Ok(b"some records".to_vec()));
         for cut in 0..full.len() {

@@ -166,9 +166,9 @@ impl<'a> LegacyMessage<'a> {
 
     /// The checksum that its bytes give.
     pub fn computed_crc(&self) -> u32 {
-        let mut crc = flate2::Crc::new();
+        let mut crc = crc32fast::Hasher::new();
         crc.update(&self.bytes[COVERED..]);
-        crc.sum()
+        crc.finalize()
     }
 
     /// Whether they are the same.

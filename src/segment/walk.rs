@@ -129,9 +129,9 @@ fn checksum_holds(
     let behind = position + size as u64;
     let (stored, computed) = if let Err(BatchError::Legacy(_)) = BatchHeader::decode(header) {
         let (stored, covered) = message_covered(header);
-        let mut crc = flate2::Crc::new();
+        let mut crc = crc32fast::Hasher::new();
         window.for_each_piece(position + covered as u64..behind, &mut |piece| crc.update(piece))?;
-        (stored, crc.sum())
+        (stored, crc.finalize())
     } else {
         let (stored, covered) = BatchHeader::covered(header);
         (stored, window.checksum(position + covered as u64..behind)?)
