@@ -13,6 +13,9 @@ use super::{Access, Dir, File};
 #[derive(Clone)]
 pub(crate) struct Handles(Arc<Cache>);
 
+/// How many places are looked at to find a file to close.
+const MOST_LOOKS: usize = 256;
+
 struct Cache {
     most: usize,
     clock: Mutex<Clock>,
@@ -135,9 +138,10 @@ impl Clock {
     }
 
     /// Takes the first file that was not asked for since the hand last passed and that can be
-    /// closed; `None` if two rounds find none.
+    /// closed; `None` if two rounds find none, or so many looks: where thousands of files are dirty
+    /// the next call goes on from there.
     fn evict(&mut self) -> Option<Arc<File>> {
-        for _ in 0..2 * self.places.len() {
+        for _ in 0..(2 * self.places.len()).min(MOST_LOOKS) {
             let place = self.hand;
             self.hand = (place + 1) % self.places.len();
             let evicted = self.places[place].as_ref().and_then(|slot| take_if_idle(slot));

@@ -1,6 +1,7 @@
 //! The topics of a store: what `strandline.topics` says of them, and what their directories say.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::found::{Found, OwnerFile, TopicsFile};
 use super::kraft::Image;
@@ -30,14 +31,15 @@ pub(super) struct Known {
     pub(super) config: LogConfig,
     /// Its id as Kafka's metadata has it, where `strandline.topics` has none.
     kafka_id: Option<TopicId>,
-    /// Partitions that had a directory when the store was opened.
-    pub(super) directories: BTreeSet<u32>,
+    /// Partitions that had a directory when the store was opened. There may be many, and who asks for
+    /// one gets a copy of the topic.
+    pub(super) directories: Arc<BTreeSet<u32>>,
 }
 
 impl Known {
     /// A topic that is being made.
     pub(super) fn new(entry: TopicEntry, config: LogConfig) -> Known {
-        Known { entry: Some(entry), config, kafka_id: None, directories: BTreeSet::new() }
+        Known { entry: Some(entry), config, kafka_id: None, directories: Arc::default() }
     }
 
     /// The same with other lines in the file.
@@ -168,6 +170,7 @@ impl Catalog {
                 ));
             }
             let config = LogConfig::new();
+            let directories = Arc::new(directories);
             let known = Known { entry: None, config, kafka_id: None, directories };
             self.topics.insert(name, known);
             return;
@@ -216,6 +219,7 @@ impl Catalog {
             warn(format!("the directory {dir} is missing"));
         }
         let name = entry.name.clone();
+        let directories = Arc::new(directories);
         let known = Known { entry: Some(entry), config, kafka_id: None, directories };
         self.topics.insert(name, known);
     }

@@ -1,0 +1,187 @@
+//! How cost grows: with segments, with partitions, with readers, with what lies there after a crash.
+//! Each figure beside the same work on less, or beside the bare system calls. Only some of it:
+//! `cargo bench --bench scale -- segments`, `partitions`, `readers`, `reopen`.
+
+mod support;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use strandline::{
+    Batch, Durability, FetchOptions, Isolation, Log, LogConfig, Record, Store, TopicOptions,
+};
+use support::{NOW, ratio, timed};
+use tempfile::TempDir;
+
+fn scratch() -> TempDir {
+    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory")
+}
+
+fn log(store: &Store, config: &[(&str, &str)]) -> Log {
+    let config = LogConfig::from_pairs(config.iter().copied()).expect("settings");
+    let topic = store.create_topic("events", TopicOptions::new().config(config));
+    topic.expect("a topic").partition(0).expect("a log")
+}
+
+/// Looks up offsets and times over so many segments, at random.
+fn segments(count: i64) {
+    let dir = scratch();
+    let store = Store::options().housekeeping(false).open(dir.path().join("s")).expect("a store");
+    let log = log(&store, &[("retention.ms", "-1"), ("segment.ms", "9223372036854775807")]);
+    for number in 0..count {
+        let batch = Batch::of([Record::new().value("v").timestamp(NOW + number)]);
+        log.append(batch, Durability::Written).expect("an append");
+        log.roll().expect("a roll");
+    }
+    let mut state = 1_u64;
+    let mut any = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as i64 % count
+    };
+    let mut other = any;
+    ratio(
+        &format!("look up a time and fetch, {count} segments"),
+        "fetching by offset",
+        || {
+            timed(1, 5000, || {
+                let time = NOW + any();
+                let found = log.offset_for_time(time, Isolation::ReadUncommitted).expect("a look");
+                fetch(&log, found.expect("a record").offset)
+            })
+        },
+        || timed(1, 5000, || fetch(&log, other())),
+    );
+}
+
+fn fetch(log: &Log, offset: i64) -> usize {
+    log.fetch(offset, FetchOptions::new().max_bytes(1)).expect("a fetch").bytes().len()
+}
+
+/// Opens a store of so many partitions that was closed, and asks each log for its end; beside listing
+/// each directory and reading its small files.
+fn partitions(count: u32) {
+    let dir = scratch();
+    let path = dir.path().join("s");
+    let store = Store::options().housekeeping(false).open(&path).expect("a store");
+    let topic = store.create_topic("events", TopicOptions::new().partitions(count));
+    let topic = topic.expect("a topic");
+    for partition in 0..count {
+        let log = topic.partition(partition).expect("a log");
+        log.append(Batch::of([Record::new().value("v")]), Durability::Written).expect("an append");
+    }
+    store.close().expect("a close");
+    ratio(
+        &format!("open {count} partitions, plans included"),
+        "list, open and read their small files",
+        || {
+            let started = Instant::now();
+            let store = Store::options().housekeeping(false).open(&path).expect("a store");
+            for partition in 0..count {
+                let log = store.log("events", partition).expect("a log");
+                assert_eq!(log.log_end_offset().expect("an end"), 1);
+            }
+            let took = started.elapsed();
+            drop(store);
+            (count.into(), took)
+        },
+        || {
+            let started = Instant::now();
+            (0..count).for_each(|partition| look(&path.join(format!("events-{partition}"))));
+            (count.into(), started.elapsed())
+        },
+    );
+}
+
+fn look(dir: &Path) {
+    for entry in std::fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|it| it != "log") {
+            std::hint::black_box(std::fs::read(path).expect("a file"));
+        }
+    }
+}
+
+/// Appends with so many readers that follow, beside appends without.
+fn readers(count: usize) {
+    let appends = |followers: usize| {
+        let dir = scratch();
+        let store = Store::options().housekeeping(false).open(dir.path().join("s"));
+        let log = log(&store.expect("a store"), &[]);
+        let (mut batch, done) = (support::batch(63, 1024), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            for _ in 0..followers {
+                scope.spawn(|| {
+                    let mut follower = log.follow(0, FetchOptions::new()).expect("a follower");
+                    while !done.load(Ordering::Relaxed) {
+                        follower.fetch_within(Duration::from_millis(1)).expect("a fetch");
+                    }
+                });
+            }
+            let took =
+                timed(1, 2000, || log.append(&mut batch, Durability::Written).expect("an append"));
+            done.store(true, Ordering::Relaxed);
+            took
+        })
+    };
+    ratio(
+        &format!("append 64 KiB with {count} readers following"),
+        "appending without readers",
+        || appends(count),
+        || appends(0),
+    );
+}
+
+/// Opens 2 GiB in segments of 64 MiB after a crash; says how much of it was read.
+fn reopen() {
+    let dir = scratch();
+    let path = dir.path().join("s");
+    let open = || Store::options().housekeeping(false).open(&path).expect("a store");
+    let (store, mut batch) = (open(), support::batch(63, 1024));
+    let log = log(&store, &[("segment.bytes", "67108864"), ("retention.ms", "-1")]);
+    let mut written = 0;
+    while written < 2 << 30 {
+        written += batch.size_bytes();
+        log.append(&mut batch, Durability::Written).expect("an append");
+    }
+    drop((log, store));
+    let read = || {
+        let io = std::fs::read_to_string("/proc/self/io").unwrap_or_default();
+        io.lines().find_map(|it| it.strip_prefix("rchar: ")?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    let (before, started) = (read(), Instant::now());
+    let store = open();
+    let (opened, looked) = (started.elapsed(), read() - before);
+    let (before, started) = (read(), Instant::now());
+    let end = store.log("events", 0).and_then(|log| log.log_end_offset()).expect("an end");
+    let (planned, scanned) = (started.elapsed(), read() - before);
+    println!(
+        "reopen 2 GiB after a crash: the store in {:.1} ms ({looked} bytes read), the log's plan in {:.1} ms \
+         ({} MiB read), {end} records",
+        opened.as_secs_f64() * 1e3,
+        planned.as_secs_f64() * 1e3,
+        scanned >> 20,
+    );
+}
+
+fn main() {
+    if std::env::args().any(|arg| arg == "--test") {
+        return partitions(3);
+    }
+    let only: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    let is_wanted = |name: &str| only.is_empty() || only.iter().any(|it| it == name);
+    if is_wanted("segments") {
+        segments(100);
+        segments(10_000);
+    }
+    if is_wanted("partitions") {
+        partitions(1_000);
+        partitions(10_000);
+    }
+    if is_wanted("readers") {
+        readers(8);
+    }
+    if is_wanted("reopen") {
+        reopen();
+    }
+}
