@@ -40,7 +40,8 @@ fn offset_for_time_in(
     timestamp: Timestamp,
     isolation: Isolation,
 ) -> Result<Option<TimestampedOffset>> {
-    for (at, segment) in view.segments.iter().enumerate() {
+    let before = view.segments.before(timestamp);
+    for (at, segment) in view.segments.iter().enumerate().skip(before) {
         let largest = match segment.largest()? {
             Some((largest, _)) => largest,
             None => segment.modified_ms()?,

@@ -37,6 +37,7 @@ mod replay;
 mod retention;
 mod scan;
 mod seal;
+mod segment_list;
 mod settings;
 mod sight;
 pub(crate) mod snapshot;

@@ -150,7 +150,7 @@ impl Plan {
     /// What readers see of it.
     pub(super) fn view(&self) -> View {
         View {
-            segments: Arc::new(self.segments.clone()),
+            segments: Arc::new(self.segments.clone().into()),
             log_start_offset: self.log_start,
             log_end_offset: self.log_end,
             last_stable_offset: self.last_stable_offset,

@@ -13,7 +13,7 @@ use crate::segment::Segment;
 /// Whether one of the rules lets the first segment go.
 pub(super) fn is_due(log: &Opened, now: Timestamp) -> Result<bool> {
     let view = log.published.view();
-    let segments = view.segments.as_slice();
+    let segments = &**view.segments;
     let Some(first) = segments.first() else { return Ok(false) };
     if segments.get(1).is_some_and(|next| next.base_offset() <= view.log_start_offset) {
         return Ok(true);

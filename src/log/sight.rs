@@ -487,7 +487,7 @@ impl Opened {
             let same = segments.len() == before.segments.len()
                 && segments.iter().zip(before.segments.iter()).all(|(a, b)| Arc::ptr_eq(a, b));
             if !same {
-                view.segments = Arc::new(segments);
+                view.segments = Arc::new(segments.into());
             }
         }
         view.log_start_offset = log_start;

@@ -100,7 +100,7 @@ impl Writer {
         kept.cut_back(target, facts, aborted)?;
         let segments = view.segments[..=index].to_vec();
         log.published.publish(|view| {
-            view.segments = Arc::new(segments.clone());
+            view.segments = Arc::new(segments.clone().into());
             view.log_end_offset = target;
             view.log_start_offset = view.log_start_offset.min(target);
             view.durable_end = view.durable_end.min(target);
@@ -164,7 +164,7 @@ impl Writer {
         log.ledger().replace()?;
         let active = Arc::clone(self.active.segment());
         log.published.publish(|view| {
-            view.segments = Arc::new(vec![active]);
+            view.segments = Arc::new(vec![active].into());
             view.log_start_offset = start;
             view.durable_end = start;
             view.cuts += 1;

@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 use super::fetch::FetchOptions;
 use super::leader_epochs::LeaderEpochs;
 use super::opened::{Opened, Tip};
+use super::segment_list::SegmentList;
 use crate::error::Error;
 use crate::record::Offset;
-use crate::segment::Segment;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// What a reader may see, at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
     /// In order of base offset; never empty.
-    pub(crate) segments: Arc<Vec<Arc<Segment>>>,
+    pub(crate) segments: Arc<SegmentList>,
     pub(crate) log_start_offset: Offset,
     pub(crate) log_end_offset: Offset,
     pub(crate) last_stable_offset: Offset,

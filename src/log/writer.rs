@@ -319,7 +319,7 @@ impl Writer {
         log.published.publish(|view| {
             let mut segments = view.segments.to_vec();
             change(&mut segments);
-            view.segments = Arc::new(segments);
+            view.segments = Arc::new(segments.into());
             view.tip = tip;
         });
     }
