@@ -78,6 +78,10 @@ planted:
 mutants:
     cargo mutants --package strandline --file 'src/record/**' --file 'src/segment/**' --file 'src/log/**'
 
+# Which lines the tests run; needs rustup's llvm-tools, some ten minutes.
+coverage *DIRECTORY:
+    tools/coverage {{DIRECTORY}}
+
 # The model of a log against random operations, longer than the gate runs it.
 model-long:
     STRANDLINE_MODEL_CASES=20000 cargo test --release --test model
