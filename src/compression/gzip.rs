@@ -14,7 +14,6 @@
 //! Integers are little-endian. Members may follow one another. As the JDK does, what stands behind
 //! a member and is too short for another or does not begin like one is passed over.
 
-use crc32fast::Hasher;
 use flate2::{Compress, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::output::Output;
@@ -69,9 +68,7 @@ impl Encoder {
             rest = rest.get(step(before, self.deflate.total_in())..).unwrap_or_default();
             room = rest.len() + 4096;
         }
-        let mut crc = Hasher::new();
-        crc.update(input);
-        out.extend_from_slice(&crc.finalize().to_le_bytes());
+        out.extend_from_slice(&crc32fast::hash(input).to_le_bytes());
         out.extend_from_slice(&(input.len() as u32).to_le_bytes());
         Ok(())
     }
@@ -124,7 +121,7 @@ impl Decoder {
     ) -> Result<&'a [u8], InflateError> {
         self.inflate.reset(false);
         let mut rest = body;
-        let mut crc = Hasher::new();
+        let mut crc = crc32fast::Hasher::new();
         loop {
             let room = out.room()?;
             let (had, before) = (room.len(), self.inflate.total_in());
@@ -168,9 +165,8 @@ fn skip_header(input: &[u8]) -> Result<&[u8], InflateError> {
     skip_optional_fields(&mut cursor, flags).map_err(|_| CUT_SHORT)?;
     if flags & HEADER_CRC != 0 {
         let covered = input.len() - cursor.remaining();
-        let mut crc = Hasher::new();
-        crc.update(input.get(..covered).unwrap_or_default());
-        let low_half = (crc.finalize() as u16).to_le_bytes();
+        let crc = crc32fast::hash(input.get(..covered).unwrap_or_default());
+        let low_half = (crc as u16).to_le_bytes();
         if cursor.take(2).map_err(|_| CUT_SHORT)? != low_half {
             return Err(malformed("the header's checksum does not hold"));
         }
@@ -249,9 +245,8 @@ mod tests {
         let plain = written(-1, b"some records");
         let mut full = vec![0x1f, 0x8b, 8, 0x1f, 1, 2, 3, 4, 2, 3];
         full.extend(b"\x03\x00abca name\0a comment\0");
-        let mut crc = Hasher::new();
-        crc.update(&full);
-        full.extend((crc.finalize() as u16).to_le_bytes());
+        let crc = crc32fast::hash(&full);
+        full.extend((crc as u16).to_le_bytes());
         full.extend(&plain[10..]);
         assert_eq!(read(&full), Ok(b"some records".to_vec()));
         for cut in 0..full.len() {

@@ -166,9 +166,7 @@ impl<'a> LegacyMessage<'a> {
 
     /// The checksum that its bytes give.
     pub fn computed_crc(&self) -> u32 {
-        let mut crc = crc32fast::Hasher::new();
-        crc.update(&self.bytes[COVERED..]);
-        crc.finalize()
+        crc32fast::hash(&self.bytes[COVERED..])
     }
 
     /// Whether they are the same.

@@ -128,15 +128,20 @@ fn checksum_holds(
     let header = window.at_most(position, HEADER_LEN)?;
     let behind = position + size as u64;
     let (stored, computed) = if let Err(BatchError::Legacy(_)) = BatchHeader::decode(header) {
-        let (stored, covered) = message_covered(header);
-        let mut crc = crc32fast::Hasher::new();
-        window.for_each_piece(position + covered as u64..behind, &mut |piece| crc.update(piece))?;
-        (stored, crc.finalize())
+        message_sums(window, position, behind)?
     } else {
         let (stored, covered) = BatchHeader::covered(header);
         (stored, window.checksum(position + covered as u64..behind)?)
     };
     Ok(if stored == computed { Ok(()) } else { Err(BatchError::Crc { stored, computed }) })
+}
+
+/// The checksum that a message of an old format carries, and the one that its bytes give.
+pub(super) fn message_sums(window: &mut Window, from: u64, to: u64) -> io::Result<(u32, u32)> {
+    let (stored, covered) = message_covered(window.at_most(from, HEADER_LEN)?);
+    let mut crc = crc32fast::Hasher::new();
+    window.for_each_piece(from + covered as u64..to, &mut |piece| crc.update(piece))?;
+    Ok((stored, crc.finalize()))
 }
 
 /// The header of the batch at `position`: of one of today as it stands, whether or not the batch is

@@ -77,19 +77,21 @@ impl fmt::Display for Failure {
 
 impl Tally {
     /// The number of such an image with such expectations, if it is seen for the first time at this
-    /// depth: what is tried hangs on no order of threads.
-    fn new_number(&self, image: &Image, expected: &Expected, depth: u64) -> Option<u64> {
+    /// depth, where it is counted then: what is tried hangs on no order of threads.
+    fn new_number(&self, image: &Image, expected: &Expected, depth: usize) -> Option<u64> {
         let (before, after) = (&expected.before, &expected.after);
         let mark = |content: &Content| {
             (content.end as u64) << 20 ^ (content.durable as u64) << 40 ^ content.start as u64
         };
-        let depth = depth << 1 | u64::from(expected.is_power_cut);
+        let kind = (depth as u64) << 1 | u64::from(expected.is_power_cut);
         let of = image.fingerprint()
-            ^ depth.wrapping_mul(0xd6e8_feb8_6659_fd93)
+            ^ kind.wrapping_mul(0xd6e8_feb8_6659_fd93)
             ^ mark(before).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             ^ mark(after).rotate_left(17);
         let place = &self.seen[(of >> 60) as usize];
-        place.lock().unwrap().insert(of).then_some(of)
+        let is_new = place.lock().unwrap().insert(of);
+        self.images[depth].fetch_add(u64::from(is_new), Ordering::Relaxed);
+        is_new.then_some(of)
     }
 
     pub(crate) fn distinct(&self) -> u64 {
@@ -163,13 +165,11 @@ fn crash(
 ) -> Result<(), Broken> {
     let death = Expected { is_power_cut: false, ..expected.clone() };
     if tally.new_number(image, &death, 0).is_some() {
-        tally.images[0].fetch_add(1, Ordering::Relaxed);
         check(image, &death, Depth::Full).map_err(|why| (why, None, Vec::new()))?;
     }
     for (index, cut) in cuts(image, plan.seed ^ call.number, plan.random).iter().enumerate() {
         let after = image.cut(cut);
         let Some(number) = tally.new_number(&after, expected, 0) else { continue };
-        tally.images[0].fetch_add(1, Ordering::Relaxed);
         one(&after, expected, number, (plan, tally))
             .map_err(|why| (why, Some(index), kept_of(image, cut)))?;
     }
@@ -253,8 +253,7 @@ fn within_recovery(
     for (call, image) in opened.disk.recorded() {
         for cut in cuts(&image, plan.seed ^ call.number, 4) {
             let left = image.cut(&cut);
-            let Some(number) = tally.new_number(&left, &again, times as u64) else { continue };
-            tally.images[times].fetch_add(1, Ordering::Relaxed);
+            let Some(number) = tally.new_number(&left, &again, times) else { continue };
             let place =
                 |why: String| format!("{why}\n  power cut number {} before {call}", times + 1);
             check(&left, &again, Depth::Plain).map_err(place)?;

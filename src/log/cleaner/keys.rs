@@ -208,7 +208,7 @@ impl KeyMap {
         self.chunks.iter().map(Vec::capacity).sum()
     }
 
-    /// Makes the table larger, twice, but not larger than what the rest of the memory will need if
+    /// Makes the table twice as large, but not larger than what the rest of the memory will need if
     /// keys stay as long as they were so far. Says whether a key more has a slot now.
     fn grow(&mut self) -> bool {
         let entry = self.entry_bytes.div_ceil(self.len.max(1)).max(OFFSET_LEN + 2);

@@ -240,14 +240,14 @@ impl Mapping<'_> {
             let mut keyed = Vec::with_capacity(AHEAD);
             loop {
                 keyed.clear();
-                let mut are_all = true;
+                let mut taken = 0;
                 for record in records.by_ref().take(AHEAD) {
                     let record = record?;
-                    are_all = false;
+                    taken += 1;
                     let key = record.key().filter(|_| record.offset() >= self.start);
                     keyed.extend(key.map(|key| (key, record.offset())));
                 }
-                if are_all {
+                if taken == 0 {
                     break;
                 }
                 let put = self.map.put_all(&keyed);

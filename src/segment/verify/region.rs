@@ -9,7 +9,9 @@ use crate::finding::{Code, Detail, Explanation, Finding, Severity};
 use crate::fs::File;
 use crate::record::message_covered;
 use crate::record::{BatchError, BatchHeader, HEADER_LEN, LEAST_MESSAGE_LEN, Offset, RawHeader};
-use crate::segment::walk::{Resumed, batch_at, looks_like_a_batch, resume_behind, zeros_follow};
+use crate::segment::walk::{
+    Resumed, batch_at, looks_like_a_batch, message_sums, resume_behind, zeros_follow,
+};
 use crate::segment::window::{READ_BYTES, Window};
 use crate::wire::syndrome::{CRC32, CRC32C, Sum};
 
@@ -103,14 +105,6 @@ impl Place {
         let found = window.at_most(byte, 1)?.first().copied().unwrap_or(0);
         Ok(Some(Explanation::FlippedBit { byte, bit, found }))
     }
-}
-
-/// The checksum that a message carries, and the one that its bytes give.
-fn message_sums(window: &mut Window, from: u64, to: u64) -> io::Result<(u32, u32)> {
-    let (stored, covered) = message_covered(window.at_most(from, HEADER_LEN)?);
-    let mut crc = crc32fast::Hasher::new();
-    window.for_each_piece(from + covered as u64..to, &mut |piece| crc.update(piece))?;
-    Ok((stored, crc.finalize()))
 }
 
 impl Region<'_> {

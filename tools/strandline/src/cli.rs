@@ -68,7 +68,7 @@ fn looks_like_a_path(path: &Path) -> bool {
 fn unknown_verb(word: &OsString) -> clap::Error {
     let (mut command, word) = (Cli::command(), name_of(Path::new(word)));
     let names: Vec<String> = command.get_subcommands().map(|it| it.get_name().to_owned()).collect();
-    let near = names.iter().map(|name| (distance(name, &word), name)).min();
+    let near = nearest(&word, names.iter().map(String::as_str));
     let hint = match near {
         Some((away, name)) if away <= 2 => format!("; did you mean `{name}`?"),
         _ => "; `strandline --help` lists the verbs".to_owned(),
@@ -77,8 +77,16 @@ fn unknown_verb(word: &OsString) -> clap::Error {
     command.error(clap::error::ErrorKind::InvalidSubcommand, why)
 }
 
+/// The name that is most like a word, and how many letters away.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    names: impl Iterator<Item = &'a str>,
+) -> Option<(usize, &'a str)> {
+    names.map(|name| (distance(name, word), name)).min()
+}
+
 /// How many letters have to be changed, added or dropped to make one word of the other.
-pub(crate) fn distance(a: &str, b: &str) -> usize {
+fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.chars().enumerate() {

@@ -260,12 +260,15 @@ fn one_file(input: Input) -> Result<OneLog> {
         return Err(Failure::usage(format!("{name}: a .log is wanted here, and it is a {kind}")));
     }
     input.base()?;
-    Ok(OneLog {
-        name: input.name.clone(),
-        partition: input.partition.clone(),
-        segments: vec![input],
-        is_directory: false,
-    })
+    Ok(OneLog::of_file(input))
+}
+
+impl OneLog {
+    /// A `.log` by itself.
+    pub(crate) fn of_file(input: Input) -> OneLog {
+        let (name, partition) = (input.name.clone(), input.partition.clone());
+        OneLog { name, partition, segments: vec![input], is_directory: false }
+    }
 }
 
 /// Numbers of partitions: `3`, `0-3`, `1,4-`.

@@ -132,7 +132,6 @@ impl Select {
             || self.time.is_some()
             || self.segment.is_some()
             || self.position.is_some();
-        let counts = self.limit.is_some() || self.skip > 0 || self.sample.is_some();
         let records = !self.key.is_empty()
             || !self.value.is_empty()
             || !self.key_prefix.is_empty()
@@ -143,7 +142,7 @@ impl Select {
             || !self.leader_epoch.is_empty()
             || !self.codec.is_empty()
             || !self.kind.is_empty();
-        !(places || counts || records || batches || self.size.is_some())
+        !(places || self.counts() || records || batches || self.size.is_some())
     }
 
     /// The range, of a log that ends at `end`; that is asked for only if the range counts from it.

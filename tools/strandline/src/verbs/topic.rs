@@ -121,8 +121,8 @@ const SETTINGS: &[&str] = &[
 fn create(args: &Create, global: &Global) -> Result<Exit> {
     if let Some((name, _)) = args.config.iter().find(|(name, _)| !SETTINGS.contains(&name.as_str()))
     {
-        let near = SETTINGS.iter().min_by_key(|known| crate::cli::distance(known, name));
-        let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
+        let near = crate::cli::nearest(name, SETTINGS.iter().copied());
+        let hint = near.map_or(String::new(), |(_, near)| format!("; did you mean {near}?"));
         return Err(Failure::usage(format!("{name} is no setting of a topic{hint}")));
     }
     let pairs = args.config.iter().map(|(name, value)| (name, value));

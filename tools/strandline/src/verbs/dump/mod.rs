@@ -143,13 +143,7 @@ impl<'a> Dump<'a> {
     /// Shows a file that was named.
     fn file(&mut self, input: Input) -> Result<Exit> {
         if matches!(input.kind, Kind::Log | Kind::KraftSnapshot) {
-            let (name, partition) = (input.name.clone(), input.partition.clone());
-            return self.log(&OneLog {
-                name,
-                partition,
-                segments: vec![input],
-                is_directory: false,
-            });
+            return self.log(&OneLog::of_file(input));
         }
         let shown = match input.kind {
             Kind::Index => self.index::<OffsetIndexEntry>(&input),

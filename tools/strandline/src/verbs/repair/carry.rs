@@ -176,9 +176,8 @@ fn sync_all(dir: &Path) -> io::Result<()> {
     sync_dir(dir)
 }
 
-/// Verifies the copy: it gets its name only without an error.
-/// The copy is verified: nothing is wrong with it but that records are not there which the plan says
-/// are not.
+/// Verifies the copy: it gets its name only without an error, but that records are not there which the
+/// plan says are not.
 fn prove(plan: &Plan, global: &Global, place: &Place) -> Result<()> {
     let options = VerifyOptions::new().level(Level::Deep).max_inflated_bytes(global.max_inflated());
     let mut verification = Verification::new(&options);
