@@ -31,7 +31,7 @@ struct Dirty {
 
 impl Dirty {
     fn new(value_bytes: usize) -> Dirty {
-        let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        let dir = support::scratch_dir();
         let config = [("cleanup.policy", "compact"), ("internal.segment.bytes", "67108864")];
         let config = config.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let door = Door::open(dir.path(), &config, NOW).expect("a new log");

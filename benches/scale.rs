@@ -11,12 +11,7 @@ use std::time::{Duration, Instant};
 use strandline::{
     Batch, Durability, FetchOptions, Isolation, Log, LogConfig, Record, Store, TopicOptions,
 };
-use support::{NOW, ratio, timed};
-use tempfile::TempDir;
-
-fn scratch() -> TempDir {
-    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory")
-}
+use support::{NOW, ratio, scratch_dir, timed};
 
 fn log(store: &Store, config: &[(&str, &str)]) -> Log {
     let config = LogConfig::from_pairs(config.iter().copied()).expect("settings");
@@ -26,7 +21,7 @@ fn log(store: &Store, config: &[(&str, &str)]) -> Log {
 
 /// Looks up offsets and times over so many segments, at random.
 fn segments(count: i64) {
-    let dir = scratch();
+    let dir = scratch_dir();
     let store = Store::options().housekeeping(false).open(dir.path().join("s")).expect("a store");
     let log = log(&store, &[("retention.ms", "-1"), ("segment.ms", "9223372036854775807")]);
     for number in 0..count {
@@ -61,7 +56,7 @@ fn fetch(log: &Log, offset: i64) -> usize {
 /// Opens a store of so many partitions that was closed, and asks each log for its end; beside listing
 /// each directory and reading its small files.
 fn partitions(count: u32) {
-    let dir = scratch();
+    let dir = scratch_dir();
     let path = dir.path().join("s");
     let store = Store::options().housekeeping(false).open(&path).expect("a store");
     let topic = store.create_topic("events", TopicOptions::new().partitions(count));
@@ -105,7 +100,7 @@ fn look(dir: &Path) {
 /// Appends with so many readers that follow, beside appends without.
 fn readers(count: usize) {
     let appends = |followers: usize| {
-        let dir = scratch();
+        let dir = scratch_dir();
         let store = Store::options().housekeeping(false).open(dir.path().join("s"));
         let log = log(&store.expect("a store"), &[]);
         let (mut batch, done) = (support::batch(63, 1024), AtomicBool::new(false));
@@ -134,7 +129,7 @@ fn readers(count: usize) {
 
 /// Opens 2 GiB in segments of 64 MiB after a crash; says how much of it was read.
 fn reopen() {
-    let dir = scratch();
+    let dir = scratch_dir();
     let path = dir.path().join("s");
     let open = || Store::options().housekeeping(false).open(&path).expect("a store");
     let (store, mut batch) = (open(), support::batch(63, 1024));

@@ -31,7 +31,7 @@ impl Scratch {
     /// An empty log with these settings, in the working directory's file system: what is measured
     /// should not be a memory disk.
     pub(crate) fn new(config: &[(&str, &str)]) -> Scratch {
-        let dir = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        let dir = scratch_dir();
         let config: Vec<_> =
             config.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         let door = Door::open(dir.path(), &config, NOW).expect("a new log");
@@ -67,6 +67,11 @@ impl Scratch {
 pub(crate) fn batch(records: usize, size: usize) -> Batch {
     let value = vec![b'x'; size];
     Batch::of((0..records).map(|_| Record::new().value(&value).timestamp(NOW)))
+}
+
+/// A directory in the working directory's file system, gone when this is dropped.
+pub(crate) fn scratch_dir() -> TempDir {
+    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory")
 }
 
 /// A file beside the logs, for limits.

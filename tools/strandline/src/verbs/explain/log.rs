@@ -25,6 +25,8 @@ struct Found {
     to: u64,
     what: &'static str,
     is_batch: bool,
+    /// Whether it is one batch from end to end, be its checksum as it is.
+    is_whole: bool,
 }
 
 pub(super) fn explain(input: &Input, args: &Args, global: &Global, out: &mut Out) -> Result<()> {
@@ -42,15 +44,13 @@ pub(super) fn explain(input: &Input, args: &Args, global: &Global, out: &mut Out
     let failed = |error| Failure::io("read", &input.path, &error);
     let file = reading::open(&input.path).map_err(failed)?;
     let len = found.to - found.from;
-    let head = read(&file, found.from, len.min(HEADER_LEN as u64)).map_err(failed)?;
-    let is_whole = found.is_batch || claims(&head, len);
-    let len = if is_whole { len } else { len.min(MOST_DAMAGED) };
+    let len = if found.is_whole { len } else { len.min(MOST_DAMAGED) };
     let bytes = read(&file, found.from, len).map_err(failed)?;
     let findings: Vec<Finding> = findings(input, global)
         .into_iter()
         .filter(|it| it.position.is_some_and(|at| at >= found.from && at < found.to))
         .collect();
-    let (mut fields, inflated) = fields(&bytes, (&found, is_whole), end, global);
+    let (mut fields, inflated) = fields(&bytes, &found, end, global);
     if !found.is_batch {
         mark_flipped(&mut fields, found.from, &findings);
         fields.extend(zeros(&bytes, found.from));
@@ -91,14 +91,15 @@ fn find(log: &LogFile, args: &Args) -> Result<Option<Found>> {
             (None, None) => true,
         };
         if holds {
-            let (name, is_batch) = match what {
-                Piece::Batch(_) => ("batch", true),
-                Piece::Damage(_) => ("damage", false),
-                Piece::Unfinished => ("unfinished batch", false),
-                Piece::Zeros => ("zeros", false),
+            let fills = |header: BatchHeader| header.size_bytes() as u64 == size_bytes;
+            let (name, is_batch, is_whole) = match what {
+                Piece::Batch(_) => ("batch", true, true),
+                Piece::Damage(damage) => ("damage", false, damage.header.is_some_and(fills)),
+                Piece::Unfinished => ("unfinished batch", false, false),
+                Piece::Zeros => ("zeros", false, false),
             };
             let (from, to) = (position, position + size_bytes);
-            return Ok(Some(Found { from, to, what: name, is_batch }));
+            return Ok(Some(Found { from, to, what: name, is_batch, is_whole }));
         }
     }
     Ok(None)
@@ -109,12 +110,7 @@ fn holds(header: &BatchHeader, offset: i64) -> bool {
 }
 
 /// The fields, and what the records inflate to.
-fn fields(
-    bytes: &[u8],
-    (found, is_whole): (&Found, bool),
-    end: u64,
-    global: &Global,
-) -> (Vec<Field>, Vec<u8>) {
+fn fields(bytes: &[u8], found: &Found, end: u64, global: &Global) -> (Vec<Field>, Vec<u8>) {
     if matches!(bytes.get(16), Some(0 | 1)) && bytes[..17].iter().any(|&byte| byte != 0) {
         return (legacy(bytes), Vec::new());
     }
@@ -124,7 +120,7 @@ fn fields(
     if !found.is_batch {
         // As far as they can be read: one wrong bit leaves most of them as they were.
         let is_plain = number(21, 2) & 7 == i64::from(Codec::None.id());
-        if is_whole && is_plain {
+        if found.is_whole && is_plain {
             let range = (number(0, 8), number(57, 4));
             fields.extend(batch::records(&bytes[HEADER_LEN..], false, range, MOST_FIELDS));
         }
@@ -146,12 +142,6 @@ fn fields(
             (fields, Vec::new())
         }
     }
-}
-
-/// Whether bytes are the header of a batch, format v2, that claims all of a stretch.
-fn claims(head: &[u8], len: u64) -> bool {
-    let number = |at, len| Reader::new(head, at).integer(len).unwrap_or(0);
-    head.len() == HEADER_LEN && number(16, 1) == 2 && number(8, 4).unsigned_abs() + 12 == len
 }
 
 /// Marks the field in which a bit was flipped, where that explains the damage.

@@ -66,11 +66,12 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     let filter = args.select.filter()?;
     let mut out = Out::paged(global);
     let (logs, mut exit) = args.paths.logs(global)?;
+    let mut asked = retention::Asked::default();
     for (number, log) in logs.iter().enumerate() {
         if number > 0 && !global.is_json() {
             out.text("")?;
         }
-        match one(args, global, &filter, log, &mut out) {
+        match one((args, global), &filter, (log, &mut asked), &mut out) {
             Ok(done) => exit = exit.and(done),
             Err(failure) if failure.of_output => return Err(failure),
             Err(failure) => {
@@ -85,10 +86,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
 }
 
 fn one(
-    args: &Args,
-    global: &Global,
+    (args, global): (&Args, &Global),
     filter: &Filter<'_>,
-    log: &OneLog,
+    (log, asked): (&OneLog, &mut retention::Asked),
     out: &mut Out,
 ) -> Result<Exit> {
     let range = args.select.range(|| place::log_end(log))?;
@@ -108,7 +108,7 @@ fn one(
         recompress::show(log, &how, &args.recompress, (global, out))?;
     }
     if !global.is_json() && args.select.means_all() {
-        retention::show(log, &stats, args.retention_ms, (global, out))?;
+        retention::show(log, &stats, (args.retention_ms, asked), (global, out))?;
     }
     if args.compaction {
         compaction::show(log, &how, (global, out))?;

@@ -4,7 +4,7 @@
 //! largest time is older than `retention.ms`: one record from the future keeps it, and all behind it.
 //! The active segment never goes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use strandline::Store;
 
@@ -20,15 +20,20 @@ use crate::time;
 /// `retention.ms` where nobody says otherwise.
 const SEVEN_DAYS: i64 = 604_800_000;
 
+/// The store that was asked last, by its directory: partitions that are shown one after the other lie
+/// in one.
+#[derive(Default)]
+pub(super) struct Asked(Option<(PathBuf, Option<Store>)>);
+
 /// Says it for one log.
 pub(super) fn show(
     log: &OneLog,
     stats: &Stats,
-    asked: Option<i64>,
+    (option, asked): (Option<i64>, &mut Asked),
     (global, out): (&Global, &mut Out),
 ) -> Result<()> {
     let Some(oldest) = stats.segments.first() else { return Ok(()) };
-    let known = asked.map(|ms| (ms, "as you say")).or_else(|| of_store(log));
+    let known = option.map(|ms| (ms, "as you say")).or_else(|| asked.of_store(log));
     let (ms, whose) = known.unwrap_or((SEVEN_DAYS, "Kafka's default; say another: --retention-ms"));
     let setting = format!("retention.ms {ms} ({whose})");
     if ms < 0 {
@@ -63,23 +68,28 @@ pub(super) fn show(
     Ok(())
 }
 
-/// What the store says that a partition lies in, if it lies in one.
-fn of_store(log: &OneLog) -> Option<(i64, &'static str)> {
-    let (topic, _) = log.partition.as_ref()?;
-    let path = &log.segments.first()?.path;
-    let root = path.parent()?.parent()?;
-    if !root.join("strandline.topics").is_file() {
-        return None;
+impl Asked {
+    /// What the store says that a partition lies in, if it lies in one.
+    fn of_store(&mut self, log: &OneLog) -> Option<(i64, &'static str)> {
+        let (topic, _) = log.partition.as_ref()?;
+        let path = &log.segments.first()?.path;
+        let root = path.parent()?.parent()?;
+        if self.0.as_ref().is_none_or(|(asked, _)| asked != root) {
+            let is_store = root.join("strandline.topics").is_file();
+            let store = is_store.then(|| Store::open_read_only(root).ok()).flatten();
+            self.0 = Some((root.to_path_buf(), store));
+        }
+        let (_, store) = self.0.as_ref()?;
+        let topic = store.as_ref()?.topic(topic).ok()?;
+        let of = |wanted: &str| {
+            let config = topic.config();
+            let mut pairs = config.to_pairs();
+            pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned())
+        };
+        if of("cleanup.policy").is_some_and(|policy| !policy.contains("delete")) {
+            return Some((-1, "cleanup.policy does not say delete"));
+        }
+        let ms = of("retention.ms").and_then(|ms| ms.parse().ok());
+        Some((ms.unwrap_or(SEVEN_DAYS), "as the store says"))
     }
-    let topic = Store::open_read_only(root).ok()?.topic(topic).ok()?;
-    let of = |wanted: &str| {
-        let config = topic.config();
-        let mut pairs = config.to_pairs();
-        pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value.to_owned())
-    };
-    if of("cleanup.policy").is_some_and(|policy| !policy.contains("delete")) {
-        return Some((-1, "cleanup.policy does not say delete"));
-    }
-    let ms = of("retention.ms").and_then(|ms| ms.parse().ok());
-    Some((ms.unwrap_or(SEVEN_DAYS), "as the store says"))
 }

@@ -27,11 +27,6 @@ public final class BackHere implements Scenario {
     }
 
     @Override
-    public List<String> versions() {
-        return Directories.KRAFT;
-    }
-
-    @Override
     public void play(Stage stage) throws Exception {
         Path dir = stage.root.resolve("data");
         Broker broker = HandOver.started(stage, dir, false, new java.util.ArrayList<>(), new java.util.ArrayList<>());

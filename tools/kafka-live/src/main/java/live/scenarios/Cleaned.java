@@ -27,11 +27,6 @@ public final class Cleaned implements Scenario {
     }
 
     @Override
-    public List<String> versions() {
-        return Directories.KRAFT;
-    }
-
-    @Override
     public void play(Stage stage) throws Exception {
         Path dir = stage.root.resolve("data");
         List<String> last = stage.side("keyed", dir.toString(), "" + RECORDS, "" + KEYS);

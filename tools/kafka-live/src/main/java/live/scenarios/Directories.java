@@ -9,7 +9,6 @@ import live.Stage;
 /** What several scenarios ask of a directory. */
 final class Directories {
     static final List<String> CODECS = List.of("none", "gzip", "snappy", "lz4", "zstd");
-    static final List<String> KRAFT = List.of("4.3.1", "3.9.2");
 
     private Directories() {}
 

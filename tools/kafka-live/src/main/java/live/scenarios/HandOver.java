@@ -30,11 +30,6 @@ public final class HandOver implements Scenario {
                 + ": same ids, bounds, settings and records; producers go on; everything is read here again";
     }
 
-    @Override
-    public List<String> versions() {
-        return Directories.KRAFT;
-    }
-
     /** Fills a store, hands it over, and starts a broker on it. */
     static Broker started(Stage stage, Path dir, boolean killed, List<String> records, List<String> state)
             throws Exception {

@@ -24,11 +24,6 @@ public final class OwnDirectory implements Scenario {
     }
 
     @Override
-    public List<String> versions() {
-        return Directories.KRAFT;
-    }
-
-    @Override
     public void play(Stage stage) throws Exception {
         Path dir = stage.root.resolve("data");
         Broker broker = Broker.fresh(stage, dir).start();

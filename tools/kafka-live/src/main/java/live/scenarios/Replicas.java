@@ -34,11 +34,6 @@ public final class Replicas implements Scenario {
     }
 
     @Override
-    public List<String> versions() {
-        return Directories.KRAFT;
-    }
-
-    @Override
     public void play(Stage stage) throws Exception {
         Path dir = stage.root.resolve("data");
         List<String> records = new ArrayList<>();

@@ -22,11 +22,6 @@ public final class Unprepared implements Scenario {
     }
 
     @Override
-    public List<String> versions() {
-        return Directories.KRAFT;
-    }
-
-    @Override
     public void play(Stage stage) throws Exception {
         Path dir = stage.root.resolve("data");
         stage.side("fill", dir.toString());
