@@ -3,14 +3,13 @@
 
 mod support;
 
-use std::hint::black_box;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use strandline::testing::Log as Door;
 use strandline::{Batch, Durability, Record};
-use support::{NOW, ratio};
+use support::{NOW, ratio, read_and_sum};
 use tempfile::TempDir;
 
 const BYTES: usize = 256 << 20;
@@ -18,7 +17,6 @@ const BATCH_BYTES: usize = 64 << 10;
 /// Every how manyeth batch has the keys of one before it.
 const AGAIN: usize = 20;
 const MAP_BYTES: usize = 128 << 20;
-const PIECE: usize = 1 << 20;
 
 /// A log to clean, and its segments' files.
 struct Dirty {
@@ -70,18 +68,9 @@ impl Dirty {
     /// Reads, sums, writes and syncs what is there.
     fn copy(&self) -> (f64, Duration) {
         let started = Instant::now();
-        let mut piece = vec![0; PIECE];
         for path in &self.paths {
-            let mut from = std::fs::File::open(path).expect("a segment");
             let mut to = support::scratch_file();
-            loop {
-                let len = std::io::Read::read(&mut from, &mut piece).expect("a read");
-                if len == 0 {
-                    break;
-                }
-                black_box(crc32c::crc32c(&piece[..len]));
-                to.write_all(&piece[..len]).expect("a write");
-            }
+            read_and_sum(path, |piece| to.write_all(piece).expect("a write"));
             to.sync_data().expect("a sync");
         }
         (self.bytes as f64, started.elapsed())

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use strandline::{FetchOptions, Log};
-use support::{Scratch, ratio, short, timed};
+use support::{Scratch, ratio, read_and_sum, short, timed};
 
 const FILE_BYTES: u64 = 64 << 20;
 
@@ -20,13 +20,13 @@ fn sequential(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("scan, {name}"));
         group.throughput(Throughput::Bytes(bytes));
         group.bench_function("strandline", |b| b.iter(|| scan(&log)));
-        group.bench_function("limit: read, checksum", |b| b.iter(|| read_and_sum(&path)));
+        group.bench_function("limit: read, checksum", |b| b.iter(|| read_and_sum(&path, |_| ())));
         group.finish();
         ratio(
             &format!("scan, {name}"),
             "read 256 KiB + checksum of the same file",
             || timed(bytes, 1, || scan(&log)),
-            || timed(bytes, 1, || read_and_sum(&path)),
+            || timed(bytes, 1, || read_and_sum(&path, |_| ())),
         );
     }
 }
@@ -42,19 +42,6 @@ fn scan(log: &Log) -> usize {
         at = fetched.next_offset();
     }
     seen
-}
-
-fn read_and_sum(path: &std::path::Path) -> u32 {
-    let file = std::fs::File::open(path).expect("a file");
-    let (mut piece, mut at, mut crc) = (vec![0; 256 << 10], 0, 0);
-    loop {
-        let read = file.read_at(&mut piece, at).expect("a read");
-        if read == 0 {
-            return crc;
-        }
-        crc = crc32c::crc32c_append(crc, &piece[..read]);
-        at += read as u64;
-    }
 }
 
 fn random(c: &mut Criterion) {

@@ -2,11 +2,10 @@
 
 mod support;
 
-use std::io::Read;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use support::{Scratch, ratio, short};
+use support::{Scratch, ratio, read_and_sum, short};
 
 const BYTES: u64 = 64 << 20;
 
@@ -20,21 +19,13 @@ fn unclean(c: &mut Criterion) {
         b.iter_custom(|n| (0..n).map(|_| scratch.reopen_after_crash()).sum());
     });
     group.finish();
-    let mut piece = vec![0; 256 << 10];
     ratio(
         "open after a crash, with what is written again",
         "read + checksum of the same file",
         || (bytes as f64, scratch.reopen_after_crash()),
         || {
             let started = Instant::now();
-            let (mut file, mut sum) = (std::fs::File::open(&path).expect("a file"), 0);
-            loop {
-                match file.read(&mut piece).expect("a read") {
-                    0 => break,
-                    len => sum = crc32c::crc32c_append(sum, &piece[..len]),
-                }
-            }
-            std::hint::black_box(sum);
+            read_and_sum(&path, |_| ());
             (bytes as f64, started.elapsed())
         },
     );

@@ -8,7 +8,9 @@
 #![allow(dead_code)]
 
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
@@ -79,6 +81,26 @@ pub(crate) fn scratch_file() -> File {
     tempfile::tempfile_in(env!("CARGO_TARGET_TMPDIR")).expect("a file")
 }
 
+/// The checksum of batches, by the crate that the library has it from.
+pub(crate) fn checksum(bytes: &[u8]) -> u32 {
+    crc_fast::crc32_iscsi(bytes)
+}
+
+/// Reads a file in pieces of 256 KiB, sums each, and gives it to `with`.
+pub(crate) fn read_and_sum(path: &Path, mut with: impl FnMut(&[u8])) {
+    let mut file = File::open(path).expect("a file");
+    let mut piece = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut piece).expect("a read") {
+            0 => return,
+            len => {
+                std::hint::black_box(checksum(&piece[..len]));
+                with(&piece[..len]);
+            }
+        }
+    }
+}
+
 /// The limit of appends: copying the bytes, one checksum over them, one write.
 pub(crate) fn copy_checksum_write(
     file: &File,
@@ -88,7 +110,7 @@ pub(crate) fn copy_checksum_write(
 ) -> u64 {
     buffer.clear();
     buffer.extend_from_slice(source);
-    std::hint::black_box(crc32c::crc32c(buffer));
+    std::hint::black_box(checksum(buffer));
     file.write_all_at(buffer, at).expect("a write");
     at + buffer.len() as u64
 }

@@ -1,15 +1,20 @@
 //! CRC-32C (Castagnoli), the checksum of record batches, snapshots and our own files.
 
+use crc_fast::{CrcAlgorithm, Digest};
+
 /// The checksum of `bytes`.
 #[inline]
 pub(crate) fn checksum(bytes: &[u8]) -> u32 {
-    ::crc32c::crc32c(bytes)
+    extend(0, bytes)
 }
 
 /// The checksum of some bytes whose checksum is `crc` followed by `bytes`.
 #[inline]
 pub(crate) fn extend(crc: u32, bytes: &[u8]) -> u32 {
-    ::crc32c::crc32c_append(crc, bytes)
+    // The state is the checksum before its last inversion.
+    let mut digest = Digest::new_with_init_state(CrcAlgorithm::Crc32Iscsi, u64::from(!crc));
+    digest.update(bytes);
+    digest.finalize() as u32
 }
 
 /// The polynomial, reflected: bit 31 is the coefficient of x^0.
@@ -98,6 +103,17 @@ mod tests {
             let whole = [a.clone(), b.clone()].concat();
             prop_assert_eq!(combine(checksum(&a), checksum(&b), b.len() as u64), checksum(&whole));
             prop_assert_eq!(extend(checksum(&a), &b), checksum(&whole));
+            prop_assert_eq!(checksum(&whole), ::crc32c::crc32c(&whole));
+        }
+
+        #[test]
+        fn any_stretch_sums_to_what_another_implementation_says(
+            bytes in prop::collection::vec(any::<u8>(), 0..9000),
+            from in 0_usize..9000,
+            before: u32,
+        ) {
+            let stretch = &bytes[from.min(bytes.len())..];
+            prop_assert_eq!(extend(before, stretch), ::crc32c::crc32c_append(before, stretch));
         }
     }
 }
