@@ -9,7 +9,7 @@ use super::handle::Log;
 use super::opened::Opened;
 use super::view::View;
 use crate::error::Result;
-use crate::record::{FetchedRecord, Offset, Pieces};
+use crate::record::{BatchHeader, FetchedRecord, HEADER_LEN, Offset, Pieces, RecordError, Records};
 
 thread_local! {
     /// Room for a piece of a batch.
@@ -23,7 +23,9 @@ const MOST_KEPT: usize = 128 << 10;
 enum Source {
     /// The piece that was read, of this batch.
     Piece(Arc<Pieces>),
-    /// The whole batch.
+    /// The batch with this header, which was read whole.
+    Small(BatchHeader),
+    /// The whole batch, which may have to be inflated first.
     Batch(Fetched),
 }
 
@@ -34,7 +36,8 @@ impl Log {
     ///
     /// Of a large batch that is not compressed a small piece is read, once the whole of it was: what
     /// a record's bytes have to sum to is remembered of the batch's own checksum, for the batches
-    /// that were asked for last, in at most 4 MiB for a store.
+    /// that were asked for last, in at most 4 MiB for a store. Where small batches begin between two
+    /// index entries is remembered too, in as much.
     ///
     /// ```
     /// use strandline::{Batch, Durability, FetchOptions, Record, Store, TopicOptions};
@@ -65,18 +68,44 @@ impl Log {
         let find = |view: &View| find(&opened, view, (offset, options), &mut room.borrow_mut());
         let found = opened.read(find);
         let room = room.into_inner();
-        let answer = found.and_then(|found| match &found {
+        let answer = found.and_then(|found| match found {
             Source::Piece(batch) => Ok(batch.record_in(&room, offset).map(|it| look(&it))),
-            Source::Batch(fetched) => match fetched.records().next() {
-                Some(Ok(record)) if record.offset() == offset => Ok(Some(look(&record))),
-                Some(Err(error)) => Err(error),
-                _ => Ok(None),
+            Source::Small(header) => match record_in(&header, &room[HEADER_LEN..], offset) {
+                Ok(record) => Ok(record.map(|it| look(&it))),
+                // What is wrong with it is told by who reads all of it.
+                Err(_) => first_of(&self.fetch(offset, options)?, offset, look),
             },
+            Source::Batch(fetched) => first_of(&fetched, offset, look),
         });
         if room.capacity() <= MOST_KEPT {
             ROOM.set(room);
         }
         answer
+    }
+}
+
+/// The record at `offset` in the batch with this header and these records.
+fn record_in<'a>(
+    header: &BatchHeader,
+    records: &'a [u8],
+    offset: Offset,
+) -> std::result::Result<Option<FetchedRecord<'a>>, RecordError> {
+    let record = Records::new(header, records)?
+        .find(|record| record.as_ref().map_or(true, |it| it.offset() >= offset));
+    // Compaction may have dropped it.
+    Ok(record.transpose()?.filter(|it| it.offset() == offset))
+}
+
+/// The first record that was fetched, if it is that at `offset`.
+fn first_of<T>(
+    fetched: &Fetched,
+    offset: Offset,
+    look: impl FnOnce(&FetchedRecord<'_>) -> T,
+) -> Result<Option<T>> {
+    match fetched.records().next() {
+        Some(Ok(record)) if record.offset() == offset => Ok(Some(look(&record))),
+        Some(Err(error)) => Err(error),
+        _ => Ok(None),
     }
 }
 
@@ -90,21 +119,35 @@ fn find(
     let Some(segment) = view.segment_for(offset).filter(|_| is_there) else {
         return fetch_from(opened, view, offset, options).map(Source::Batch);
     };
-    let segment = &view.segments[segment];
-    if let Some(batch) = segment.read_piece(offset, room)? {
-        let attributes = batch.header().attributes();
-        let is_decided =
-            options.isolation != Isolation::ReadCommitted || !attributes.is_transactional();
-        if is_decided && !attributes.is_control() {
-            return Ok(Source::Piece(batch));
-        }
+    let (segment, segment_end) = (&view.segments[segment], view.end_of(segment));
+    let near = segment.before(offset)?;
+    if let Some(batch) = segment.read_piece(near, offset, room)?
+        && is_plain(batch.header(), options)
+    {
+        return Ok(Source::Piece(batch));
+    }
+    if let Some(header) = segment.read_small(near, (offset, segment_end), room)?
+        && is_plain(&header, options)
+    {
+        return Ok(Source::Small(header));
     }
     let places = segment.places();
     let fetched = fetch_from(opened, view, offset, options)?;
     if let Some(batch) = fetched.batches().next()
         && (batch.header().base_offset()..=batch.header().last_offset()).contains(&offset)
     {
-        segment.note_pieces(places, fetched.position, &batch);
+        let is_large = segment.note_pieces(places, fetched.position, &batch);
+        if !is_large && is_plain(batch.header(), options) {
+            segment.note_ways(near, places, (offset, fetched.position));
+        }
     }
     Ok(Source::Batch(fetched))
+}
+
+/// Whether the records of a batch are given out as they lie in it.
+fn is_plain(header: &BatchHeader, options: FetchOptions) -> bool {
+    let attributes = header.attributes();
+    let is_decided =
+        options.isolation != Isolation::ReadCommitted || !attributes.is_transactional();
+    is_decided && !attributes.is_control() && attributes.codec_id() == 0
 }

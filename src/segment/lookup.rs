@@ -27,7 +27,7 @@ struct Around<const N: usize> {
 
 /// The entries of an offset index on both sides of an offset.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Near {
+pub(crate) struct Near {
     /// The last entry with an offset at or below it, and its slot.
     pub(super) before: Option<(usize, OffsetEntry)>,
     /// The one that follows, if it is known.

@@ -19,6 +19,7 @@ mod source;
 mod times;
 pub(crate) mod verify;
 mod walk;
+mod ways;
 mod whole;
 mod window;
 

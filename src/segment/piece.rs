@@ -1,6 +1,7 @@
 //! Reading one record of a large batch: a piece of it, once the whole was checked.
 
 use super::Segment;
+use super::lookup::Near;
 use crate::error::Result;
 use crate::record::{Offset, Pieces, RecordBatch};
 
@@ -8,15 +9,21 @@ use crate::record::{Offset, Pieces, RecordBatch};
 const LEAST_BATCH: usize = 16 << 10;
 
 impl Segment {
+    /// The index entries around the last offset before `offset`.
+    pub(crate) fn before(&self, offset: Offset) -> Result<Near> {
+        self.offset_entries(offset - 1, usize::MAX)
+    }
+
     /// Reads the piece in which the record at `offset` lies into `room`, and says of which batch it
-    /// is, if that was checked whole before and the piece is still what it was.
+    /// is, if that was checked whole before and the piece is still what it was. `near` is what
+    /// [`Segment::before`] says.
     pub(crate) fn read_piece(
         &self,
+        near: Near,
         offset: Offset,
         room: &mut Vec<u8>,
     ) -> Result<Option<std::sync::Arc<Pieces>>> {
         // Of large batches each has an entry, with its last offset.
-        let near = self.offset_entries(offset - 1, usize::MAX)?;
         let Some(entry) = near.behind else { return Ok(None) };
         let position = u64::from(entry.position);
         let Some(pieces) = self.shared.reads.pieces(self.places(), position) else {
@@ -34,12 +41,12 @@ impl Segment {
     }
 
     /// Remembers of a batch that was read at `position`, and checked, where its pieces are, if it is
-    /// large. `places` is what [`Segment::places`] said before it was read.
-    pub(crate) fn note_pieces(&self, places: u64, position: u64, batch: &RecordBatch<'_>) {
-        if batch.bytes().len() >= LEAST_BATCH
-            && let Some(pieces) = Pieces::of(batch)
-        {
+    /// large; says whether it is. `places` is what [`Segment::places`] said before it was read.
+    pub(crate) fn note_pieces(&self, places: u64, position: u64, batch: &RecordBatch<'_>) -> bool {
+        let is_large = batch.bytes().len() >= LEAST_BATCH;
+        if is_large && let Some(pieces) = Pieces::of(batch) {
             self.shared.reads.keep_pieces(places, position, pieces);
         }
+        is_large
     }
 }

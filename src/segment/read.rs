@@ -312,7 +312,7 @@ impl Segment {
     }
 
     /// Whether it is known that no offset was ever left out.
-    fn is_dense(&self) -> bool {
+    pub(super) fn is_dense(&self) -> bool {
         self.known_facts().is_some_and(|facts| facts.dense)
     }
 

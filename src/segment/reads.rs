@@ -1,8 +1,10 @@
 //! What the reads of all logs of a store share: buffers that are used again, where readers that go
-//! from front to back have come to, and batches that were checked whole, in pieces.
+//! from front to back have come to, where small batches begin that were asked for, and large batches
+//! that were checked whole, in pieces.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::record::{Offset, Pieces};
@@ -19,6 +21,12 @@ const HINTS: usize = 64;
 const MOST_PIECES: usize = 4 << 20;
 /// What a batch takes besides its pieces: an allocation, its key in a map and in a queue.
 const KEPT_BYTES: usize = 80;
+/// So many places are noted of what lies between two index entries.
+pub(super) const WAYS: usize = 4;
+/// Ways are kept for so many neighbours at once.
+const ROW: usize = 512;
+/// So many rows at most: 4 MiB, enough for 2 GiB of log.
+const MOST_ROWS: usize = 1024;
 
 /// Cheap to clone; clones share what they keep.
 #[derive(Clone, Debug, Default)]
@@ -29,12 +37,42 @@ struct Inner {
     idle: Mutex<Vec<Vec<u8>>>,
     hints: [Mutex<Hint>; HINTS],
     kept: Mutex<Kept>,
+    ways: Mutex<Rows>,
+}
+
+/// Places in a stretch of a segment between two index entries: how far behind its beginning a batch
+/// begins, for each of its parts; zero where that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ways(u64);
+
+impl Ways {
+    /// How far it is to where a part begins, if that was found.
+    pub(super) fn to(self, part: usize) -> Option<u16> {
+        let way = (self.0 >> (16 * part)) as u16;
+        (way > 0).then_some(way)
+    }
+
+    /// The same, and that.
+    pub(super) fn with(self, part: usize, way: u16) -> Ways {
+        let others = self.0 & !(u64::from(u16::MAX) << (16 * part));
+        Ways(others | u64::from(way) << (16 * part))
+    }
+}
+
+/// The ways of neighbouring stretches. Who notes some at the same time as another may undo it.
+type Row = [AtomicU64; ROW];
+
+/// Rows by segment and number, the first that came first to go.
+#[derive(Debug, Default)]
+struct Rows {
+    rows: HashMap<(u64, usize), Arc<Row>>,
+    order: VecDeque<(u64, usize)>,
 }
 
 impl Default for Inner {
     fn default() -> Self {
         let hints = std::array::from_fn(|_| Mutex::default());
-        Inner { idle: Mutex::default(), hints, kept: Mutex::default() }
+        Inner { idle: Mutex::default(), hints, kept: Mutex::default(), ways: Mutex::default() }
     }
 }
 
@@ -111,6 +149,31 @@ impl Reads {
                 kept.bytes = kept.bytes.saturating_sub(gone.size_bytes() + KEPT_BYTES);
             }
         }
+    }
+
+    /// The ways that were found in a stretch of a segment. What they lead to is asked whether it is so.
+    pub(super) fn ways(&self, segment: u64, stretch: usize) -> Ways {
+        let row = locked(&self.0.ways).rows.get(&(segment, stretch / ROW)).cloned();
+        Ways(row.map_or(0, |row| row[stretch % ROW].load(Ordering::Relaxed)))
+    }
+
+    /// Remembers the ways of a stretch.
+    pub(super) fn keep_ways(&self, segment: u64, stretch: usize, ways: Ways) {
+        let place = (segment, stretch / ROW);
+        let mut kept = locked(&self.0.ways);
+        let row = kept.rows.get(&place).cloned().unwrap_or_else(|| {
+            if kept.order.len() == MOST_ROWS
+                && let Some(oldest) = kept.order.pop_front()
+            {
+                kept.rows.remove(&oldest);
+            }
+            let row: Arc<Row> = Arc::new(std::array::from_fn(|_| AtomicU64::new(0)));
+            kept.rows.insert(place, Arc::clone(&row));
+            kept.order.push_back(place);
+            row
+        });
+        drop(kept);
+        row[stretch % ROW].store(ways.0, Ordering::Relaxed);
     }
 
     fn slot(&self, segment: u64, offset: Offset) -> &Mutex<Hint> {
@@ -198,6 +261,23 @@ mod tests {
         assert_eq!(locked(&reads.0.idle).len(), 1);
         let mut range = 0..900 << 10;
         assert_eq!(used(&reads, 1 << 20).narrowed(&mut range).len(), 1 << 20);
+    }
+
+    #[test]
+    fn ways_are_of_one_stretch_and_their_rows_are_bounded() {
+        let reads = Reads::default();
+        let ways = Ways::default().with(1, 70).with(3, 9000).with(1, 61);
+        assert_eq!((ways.to(0), ways.to(1), ways.to(3)), (None, Some(61), Some(9000)));
+        reads.keep_ways(5, 600, ways);
+        assert_eq!(reads.ways(5, 600), ways);
+        for other in [(5, 601), (5, 88), (6, 600)] {
+            assert_eq!(reads.ways(other.0, other.1), Ways::default());
+        }
+        for segment in 10..10 + MOST_ROWS as u64 {
+            reads.keep_ways(segment, 0, ways);
+        }
+        assert_eq!(reads.ways(5, 600), Ways::default(), "the oldest went");
+        assert_eq!((reads.ways(10, 0), locked(&reads.0.ways).rows.len()), (ways, MOST_ROWS));
     }
 
     #[test]

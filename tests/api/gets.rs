@@ -32,6 +32,32 @@ fn fill(log: &Log, numbers: std::ops::Range<i64>) {
     }
 }
 
+/// Small batches: 1 to 3 records of up to 200 bytes, or one of up to 3000.
+fn fill_small(log: &Log, numbers: std::ops::Range<i64>, value: impl Fn(i64) -> Vec<u8>) {
+    let mut first = numbers.start;
+    while first < numbers.end {
+        let records = if first % 7 == 0 { 1 } else { (1 + first % 3).min(numbers.end - first) };
+        let mut values: Vec<_> = (first..first + records).map(&value).collect();
+        if first % 7 != 0 {
+            for value in &mut values {
+                value.truncate(200);
+            }
+        }
+        let batch = Batch::of(values.iter().map(|value| Record::new().value(value)));
+        log.append(batch, Durability::Written).unwrap();
+        first += records;
+    }
+}
+
+/// Offsets below `end`, each twice, in no order.
+fn shuffled(end: i64) -> impl Iterator<Item = i64> {
+    (0..2 * end).map(move |number| number * 7919 % end)
+}
+
+fn is_begin_of(value: &[u8], whole: &[u8]) -> bool {
+    value == &whole[..whole.len().min(value.len())] && (value.len() >= 200 || value == whole)
+}
+
 fn get(log: &Log, offset: i64) -> Result<Option<(i64, Vec<u8>)>, Error> {
     log.get(offset, FetchOptions::new(), |record| {
         (record.offset(), record.value().unwrap_or_default().to_vec())
@@ -125,6 +151,96 @@ fn a_marker_and_what_was_aborted_are_not_got() {
             assert_eq!(seen, wanted);
             let seen = log.get(offset, committed, |_| ()).unwrap();
             assert_eq!(seen, None, "{offset}");
+        }
+    }
+    store.close().unwrap();
+}
+
+#[test]
+fn a_record_of_a_small_batch_is_got_whatever_was_got_before() {
+    let (_dir, path) = place();
+    let (store, log) = log_in(&path);
+    // The batch that holds the last of them goes whole.
+    let (end, cut) = (3000, 1497..1500);
+    let all_are_there = |log: &Log, value: &dyn Fn(i64) -> Vec<u8>, from: i64| {
+        for offset in shuffled(end).filter(|&offset| offset >= from) {
+            match get(log, offset).unwrap() {
+                Some((at, got)) => {
+                    assert!(at == offset && is_begin_of(&got, &value(offset)), "{offset}");
+                }
+                None => assert!(cut.contains(&offset), "{offset}"),
+            }
+        }
+    };
+    fill_small(&log, 0..end, value);
+    all_are_there(&log, &value, 0);
+    // Other bytes come to lie where ways lead.
+    log.truncate_to(cut.end).unwrap();
+    let kept = log.log_end_offset().unwrap();
+    let other = |number: i64| value(number * 31 + 7);
+    fill_small(&log, kept..end, other);
+    all_are_there(&log, &other, kept);
+    let now = |offset| if offset < kept { value(offset) } else { other(offset) };
+    all_are_there(&log, &now, 0);
+    store.close().unwrap();
+    let store = open(&path);
+    let log = store.topic("events").unwrap().partition(0).unwrap();
+    all_are_there(&log, &now, 0);
+    all_are_there(&log, &now, 0);
+    store.close().unwrap();
+}
+
+#[test]
+fn a_flipped_bit_is_noticed_in_a_small_batch_to_which_a_way_is_known() {
+    let (_dir, path) = place();
+    let (store, log) = log_in(&path);
+    let end = 300;
+    fill_small(&log, 0..end, value);
+    for offset in shuffled(end) {
+        assert!(get(&log, offset).unwrap().is_some());
+    }
+    let segment = &log.segments().unwrap()[0];
+    let file = std::fs::File::options().read(true).write(true).open(&segment.path).unwrap();
+    let mut refused = 0;
+    for at in (0..segment.size_bytes).step_by(997) {
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).unwrap();
+        file.write_all_at(&[byte[0] ^ 4], at).unwrap();
+        for offset in 0..end {
+            match get(&log, offset) {
+                Ok(Some((found, got))) => {
+                    assert!(found == offset && is_begin_of(&got, &value(offset)), "{at} {offset}");
+                }
+                Err(Error::Corrupt { .. }) => refused += 1,
+                other => panic!("{at} {offset}: {other:?}"),
+            }
+        }
+        file.write_all_at(&byte, at).unwrap();
+    }
+    assert!(refused > 100, "{refused} were refused");
+    store.close().unwrap();
+}
+
+#[test]
+fn a_way_to_a_marker_or_to_what_was_aborted_shows_nothing() {
+    let (_dir, path) = place();
+    let (store, log) = log_in(&path);
+    fill_small(&log, 0..900, value);
+    let producer = (ProducerId(7), ProducerEpoch(0));
+    let batch = Batch::of([Record::new().value("undone")]);
+    let batch = batch.producer(producer.0, producer.1, Sequence(0)).transactional(true);
+    log.append(batch, Durability::Written).unwrap();
+    log.end_transaction(producer, TransactionEnd::Abort, 0, Durability::Written).unwrap();
+    fill_small(&log, 902..1800, value);
+    let committed = FetchOptions::new().isolation(Isolation::ReadCommitted);
+    for (all, options) in [(true, FetchOptions::new()), (false, committed)].repeat(2) {
+        for offset in 0..1800 {
+            let got = log.get(offset, options, |it| it.value().unwrap_or_default().to_vec());
+            match (offset, got.unwrap()) {
+                (900, got) => assert_eq!(got.is_some(), all, "it was aborted"),
+                (901, got) => assert_eq!(got, None, "a marker"),
+                (_, got) => assert!(is_begin_of(&got.unwrap(), &value(offset)), "{offset}"),
+            }
         }
     }
     store.close().unwrap();
