@@ -8,7 +8,6 @@ use super::{
 };
 use super::{Records, Sequence, Timestamp, TimestampType};
 use crate::compression::{Codec, CompressError, Compression, Compressor};
-use crate::wire::varint;
 
 /// A batch to append: the unit of append, of checksum and of compression. Records are encoded as
 /// they are pushed; nothing is allocated for one.
@@ -218,12 +217,10 @@ impl Batch {
         };
         let offset_delta = self.facts.count;
         let parts = Parts { timestamp_delta: delta, offset_delta, key, value, headers };
-        let size = parts.size_bytes();
-        if self.bytes.len() + size + varint::MAX_LEN > i32::MAX as usize {
+        if !parts.put(i32::MAX as usize, &mut self.bytes) {
             self.fault.get_or_insert(BatchFault::TooLarge);
             return false;
         }
-        parts.put(size, &mut self.bytes);
         self.facts.add(timestamp, key.is_some());
         true
     }

@@ -100,12 +100,8 @@ impl Rebuilder {
             value: record.value(),
             headers: record.headers().map(|header| (header.key, header.value)),
         };
-        let size = parts.size_bytes();
-        if self.plain.len() + size > i32::MAX as usize - HEADER_LEN {
-            return Err(RebuildError::TooLarge);
-        }
-        parts.put(size, &mut self.plain);
-        Ok(())
+        let is_there = parts.put(i32::MAX as usize - HEADER_LEN, &mut self.plain);
+        if is_there { Ok(()) } else { Err(RebuildError::TooLarge) }
     }
 
     /// Appends room for a header and the records, compressed as those of the batch were.

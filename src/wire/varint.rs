@@ -31,44 +31,53 @@ pub(crate) const fn len_long(value: i64) -> usize {
     bits.div_ceil(7)
 }
 
-/// Up to sixteen bytes of small varints, put together in a register: appended at once, which costs
-/// less than one byte after the other.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Packed {
-    bits: u128,
-    len: u32,
+/// Writes small varints, each of at most three bytes, into room that was made for them: one store for
+/// each, which costs less than appending byte after byte.
+#[derive(Debug)]
+pub(crate) struct Short<'a> {
+    room: &'a mut [u8; Short::ROOM],
+    end: usize,
 }
 
-impl Packed {
-    /// The most bytes that a number takes here.
-    const MOST: u32 = 3;
+impl<'a> Short<'a> {
+    /// Bytes of room.
+    pub(crate) const ROOM: usize = 16;
 
-    /// Adds `value`, if it is small and there is room.
+    /// Behind the first `start` bytes of the room.
     #[inline]
-    #[must_use]
-    pub(crate) fn with(self, value: i64) -> Option<Packed> {
-        let value = zigzag_long(value);
-        let low = value & 0x7f;
-        let (bits, len) = if value < 1 << 7 {
-            (low, 1)
-        } else if value < 1 << 14 {
-            (low | 0x80 | value >> 7 << 8, 2)
-        } else if value < 1 << 21 {
-            (low | 0x8080 | (value >> 7 & 0x7f) << 8 | value >> 14 << 16, Self::MOST)
-        } else {
-            return None;
-        };
-        let has_room = self.len + len <= u128::BITS / 8;
-        let bits = self.bits | u128::from(bits) << (8 * (self.len % 16));
-        has_room.then_some(Packed { bits, len: self.len + len })
+    pub(crate) fn new(room: &'a mut [u8; Short::ROOM], start: usize) -> Self {
+        Short { room, end: start }
     }
 
-    /// Appends all of them to `out`.
+    /// Where the last one ends.
     #[inline]
-    pub(crate) fn append_to(self, out: &mut Vec<u8>) {
-        let end = out.len() + self.len as usize;
-        out.extend_from_slice(&self.bits.to_le_bytes());
-        out.truncate(end);
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Adds `value` behind the others, if it is small and there is room; says whether it did.
+    #[inline]
+    #[must_use]
+    pub(crate) fn put(&mut self, value: i64) -> bool {
+        let value = zigzag_long(value);
+        let Some(room) = self.room.get_mut(self.end..) else { return false };
+        let groups = [value as u8, (value >> 7) as u8, (value >> 14) as u8];
+        match (room, value) {
+            ([a, ..], ..0x80) => {
+                *a = groups[0];
+                self.end += 1;
+            }
+            ([a, b, ..], ..0x4000) => {
+                (*a, *b) = (groups[0] | 0x80, groups[1]);
+                self.end += 2;
+            }
+            ([a, b, c, ..], ..0x20_0000) => {
+                (*a, *b, *c) = (groups[0] | 0x80, groups[1] | 0x80, groups[2]);
+                self.end += 3;
+            }
+            _ => return false,
+        }
+        true
     }
 }
 
@@ -208,23 +217,25 @@ mod tests {
         }
 
         #[test]
-        fn packed_varints_are_those_that_are_put_one_by_one(
+        fn short_varints_are_those_that_are_put_one_by_one(
+            start in 0_usize..4,
             values in proptest::collection::vec(
                 prop_oneof![-70_i64..70, -9000_i64..9000, -(1_i64 << 21)..1 << 21], 0..18,
             ),
         ) {
-            let mut one_by_one = vec![9];
-            let mut packed = Some(Packed::default());
+            let (mut one_by_one, mut room) = (vec![0; start], [0; Short::ROOM]);
+            let mut short = Short::new(&mut room, start);
             for value in values {
+                let before = one_by_one.len();
                 put_long(&mut one_by_one, value);
-                packed = packed.and_then(|it| it.with(value));
-                let fits = len_long(value) <= 3 && one_by_one.len() <= 1 + 16;
-                prop_assert_eq!(packed.is_some(), fits);
-                let Some(packed) = packed else { break };
-                let mut out = vec![9];
-                packed.append_to(&mut out);
-                prop_assert_eq!(&out, &one_by_one);
+                let fits = len_long(value) <= 3 && one_by_one.len() <= Short::ROOM;
+                prop_assert_eq!(short.put(value), fits);
+                if !fits {
+                    one_by_one.truncate(before);
+                }
+                prop_assert_eq!(short.end(), one_by_one.len());
             }
+            prop_assert_eq!(&room[..one_by_one.len()], &one_by_one[..]);
         }
 
         #[test]
