@@ -124,6 +124,7 @@ impl Log {
             level,
             now: context.store.clock.now_ms(),
             most_inflated: MOST_INFLATED,
+            most_held: usize::MAX,
             progress: Arc::default(),
             pace: None,
         };

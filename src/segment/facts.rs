@@ -71,13 +71,15 @@ impl Facts {
 }
 
 /// The sum of some bytes whose sum is `crc` followed by a batch: the batch's own sum covers all
-/// but its first bytes, so only those are summed.
+/// but its first bytes, so only those are summed. Of a batch that is not held `bytes` are the first.
 pub(super) fn extend_by_batch(crc: u32, header: &BatchHeader, bytes: &[u8]) -> u32 {
-    if bytes.len() < COMBINE_FROM || header.is_legacy() {
+    let size = header.size_bytes();
+    if size == bytes.len() && (size < COMBINE_FROM || header.is_legacy()) {
         return crc32c::extend(crc, bytes);
     }
-    let (outside, covered) = bytes.split_at(HEADER_LEN - BatchHeader::COVERED_HEADER_LEN);
-    crc32c::combine(crc32c::extend(crc, outside), header.crc(), covered.len() as u64)
+    let (outside, _) = bytes.split_at(HEADER_LEN - BatchHeader::COVERED_HEADER_LEN);
+    let covered = (size - outside.len()) as u64;
+    crc32c::combine(crc32c::extend(crc, outside), header.crc(), covered)
 }
 
 #[cfg(test)]

@@ -47,28 +47,75 @@ pub(crate) fn walk(
     end: u64,
     visit: &mut dyn FnMut(u64, &RecordBatch<'_>) -> ControlFlow<Cause>,
 ) -> io::Result<WalkEnd> {
+    walk_within(file, from..end, (end, usize::MAX), &mut |position, batch| match batch {
+        Walked::Held(batch) => visit(position, batch),
+        // None is too large.
+        Walked::Summed { .. } => ControlFlow::Continue(()),
+    })
+}
+
+/// A whole batch whose checksum holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Walked<'a> {
+    /// It is held.
+    Held(RecordBatch<'a>),
+    /// It is larger than what is held.
+    Summed {
+        header: BatchHeader,
+        /// Its first bytes: those of the header.
+        head: &'a [u8],
+    },
+}
+
+impl<'a> Walked<'a> {
+    pub(crate) fn header(&self) -> &BatchHeader {
+        match self {
+            Walked::Held(batch) => batch.header(),
+            Walked::Summed { header, .. } => header,
+        }
+    }
+
+    /// Its bytes, or the first of them.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        match self {
+            Walked::Held(batch) => batch.bytes(),
+            Walked::Summed { head, .. } => head,
+        }
+    }
+}
+
+/// The same for the batches that begin in `stretch` of a file that ends at `end`. One of more than
+/// `most` bytes is not held: its checksum is computed piece by piece. A message of an old format
+/// that claims more fails, for only all its bytes say what it is.
+pub(crate) fn walk_within(
+    file: &Arc<File>,
+    stretch: Range<u64>,
+    (end, most): (u64, usize),
+    visit: &mut dyn FnMut(u64, &Walked<'_>) -> ControlFlow<Cause>,
+) -> io::Result<WalkEnd> {
     let mut window = Window::new(Arc::clone(file), end, READ_BYTES);
-    let mut position = from;
-    while position < end {
-        let whole = match whole_at(&mut window, position) {
+    let mut position = stretch.start;
+    while position < stretch.end {
+        let whole = match whole_at(&mut window, position, most) {
             Err(_) if planted::on(Bug::IoErrorTakenForBadBatch) => {
                 let stop = Stop::Failed(Cause::Mismatch("it cannot be read"));
                 return Ok(WalkEnd { position, stop });
             }
             whole => whole?,
         };
-        let checked = whole.and_then(|whole| {
-            if planted::on(Bug::CrcNotChecked) {
-                return RecordBatch::decode_checked_before(whole.bytes());
+        let checked = whole.and_then(|whole| match whole {
+            Whole::Held(whole) if planted::on(Bug::CrcNotChecked) => {
+                RecordBatch::decode_checked_before(whole.bytes()).map(Walked::Held)
             }
-            whole.check()
+            Whole::Held(whole) => whole.check().map(Walked::Held),
+            Whole::Summed { header, head } => Ok(Walked::Summed { header, head }),
         });
         match checked {
             Ok(batch) => {
                 if let ControlFlow::Break(cause) = visit(position, &batch) {
                     return Ok(WalkEnd { position, stop: Stop::Failed(cause) });
                 }
-                position += batch.bytes().len() as u64;
+                position += batch.header().size_bytes() as u64;
             }
             Err(error) => {
                 let zeros = zeros_follow(file, &mut window, position)?;
@@ -87,23 +134,35 @@ pub(crate) fn batch_at(
     position: u64,
 ) -> io::Result<Result<RecordBatch<'_>, BatchError>> {
     if !window.is_checked(position) {
-        let checked = whole_at(window, position)?.and_then(UncheckedBatch::check);
-        match checked.map(|batch| batch.bytes().len()) {
-            Ok(len) => window.note_checked(position, len),
+        let checked = whole_at(window, position, usize::MAX)?.and_then(|whole| match whole {
+            Whole::Held(whole) => whole.check().map(|batch| *batch.header()),
+            Whole::Summed { header, .. } => Ok(header),
+        });
+        match checked {
+            Ok(header) => window.note_checked(position, header.size_bytes()),
             Err(error) => return Ok(Err(error)),
         }
     }
     Ok(RecordBatch::decode_checked_before(window.from(position, HEADER_LEN)?))
 }
 
+/// A batch that lies whole in the file.
+enum Whole<'a> {
+    /// It is held, its checksum not looked at.
+    Held(UncheckedBatch<'a>),
+    /// It is too large for that, and its checksum holds.
+    Summed { header: BatchHeader, head: &'a [u8] },
+}
+
 fn whole_at(
     window: &mut Window,
     position: u64,
-) -> io::Result<Result<UncheckedBatch<'_>, BatchError>> {
+    most: usize,
+) -> io::Result<Result<Whole<'_>, BatchError>> {
     let bytes = window.from(position, HEADER_LEN)?;
-    let need = match UncheckedBatch::decode(bytes) {
-        Ok(_) => 0,
-        Err(BatchError::Incomplete { need, .. }) => need,
+    let (need, is_held) = match UncheckedBatch::decode(bytes) {
+        Ok(whole) => (whole.bytes().len(), true),
+        Err(BatchError::Incomplete { need, .. }) => (need, false),
         Err(error) => return Ok(Err(error)),
     };
     let left = window.end() - position;
@@ -111,12 +170,18 @@ fn whole_at(
         // It claims more than there is: nothing is read for that.
         return Ok(Err(BatchError::Incomplete { have: left as usize, need }));
     }
-    if need > MOST_HELD_UNCHECKED
+    if (need > most || need > MOST_HELD_UNCHECKED && !is_held)
         && let Err(error) = checksum_holds(window, position, need)?
     {
         return Ok(Err(error));
     }
-    Ok(UncheckedBatch::decode(window.from(position, need)?))
+    if need > most {
+        let head = window.at_most(position, HEADER_LEN)?;
+        let too_large = BatchError::TooLarge { size: need as u64, limit: most as u64 };
+        let header = BatchHeader::decode(head).map_err(|_| too_large);
+        return Ok(header.map(|header| Whole::Summed { header, head }));
+    }
+    Ok(UncheckedBatch::decode(window.from(position, need)?).map(Whole::Held))
 }
 
 /// Compares the checksum of a batch of `size` bytes without holding it.

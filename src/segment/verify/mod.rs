@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::facts::extend_by_batch;
 use super::names::{self, Part};
-use super::walk::{Stop, header_at, walk};
+use super::walk::{Stop, Walked, header_at, walk_within};
 use super::window::{READ_BYTES, Window};
 use crate::error::{Cause, Error, Result};
 use crate::finding::{Code, Finding, Findings, Level, Severity, VerifiedLog};
@@ -54,6 +54,8 @@ pub(crate) struct How {
     pub(crate) now: Timestamp,
     /// The most that one batch may inflate to.
     pub(crate) most_inflated: usize,
+    /// A batch of more bytes is not held: its checksum is looked at, its records are not.
+    pub(crate) most_held: usize,
     /// Counts the bytes that were looked at.
     pub(crate) progress: Arc<AtomicU64>,
     pub(crate) pace: Option<Pace>,
@@ -164,7 +166,7 @@ impl SegmentCheck<'_> {
             how: self.how,
             told: 0,
             order: Order::new(&path, self.base, self.how.now, self.is_dense),
-            records: deep.then(|| Records::new(&path, self.how.most_inflated, self.is_internal)),
+            records: deep.then(|| Records::new(&path, self.how, self.is_internal)),
             offset_index: index
                 .as_deref()
                 .filter(|_| with_indexes)
@@ -321,9 +323,12 @@ impl SegmentCheck<'_> {
         pass: &mut Pass<'_>,
         visit: &mut dyn FnMut(u64, &RecordBatch<'_>),
     ) -> io::Result<Option<BatchError>> {
-        let walked = walk(file, pass.position, end, &mut |position, batch| {
+        let (stretch, most) = (pass.position..end, pass.how.most_held);
+        let walked = walk_within(file, stretch, (end, most), &mut |position, batch| {
             pass.batch(position, batch);
-            visit(position, batch);
+            if let Walked::Held(batch) = batch {
+                visit(position, batch);
+            }
             ControlFlow::Continue(())
         })?;
         Ok(match walked.stop {
@@ -356,7 +361,7 @@ impl SegmentCheck<'_> {
 }
 
 impl Pass<'_> {
-    fn batch(&mut self, position: u64, batch: &RecordBatch<'_>) {
+    fn batch(&mut self, position: u64, batch: &Walked<'_>) {
         let header = batch.header();
         if let Some(records) = &mut self.records {
             let summary = &self.order.summary;

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::How;
 use super::order::push_run;
 use crate::compression::Decompressor;
 use crate::finding::{Code, Detail, Finding, Findings};
 use crate::record::{
-    ControlRecord, FetchedRecord, ProducerEpoch, ProducerId, RecordBatch, RecordError, Sequence,
-    TimestampType,
+    BatchError, ControlRecord, FetchedRecord, ProducerEpoch, ProducerId, RecordBatch, RecordError,
+    Sequence, TimestampType,
 };
+use crate::segment::walk::Walked;
 
 /// So many producers are followed.
 const MOST_PRODUCERS: usize = 1 << 17;
@@ -26,6 +28,7 @@ struct Sent {
 pub(super) struct Records<'a> {
     path: &'a Path,
     most_inflated: usize,
+    most_held: usize,
     /// Whether the topic is one of Kafka's own, whose coordinators number as they like.
     is_internal: bool,
     with: Decompressor,
@@ -34,10 +37,11 @@ pub(super) struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
-    pub(super) fn new(path: &'a Path, most_inflated: usize, is_internal: bool) -> Self {
+    pub(super) fn new(path: &'a Path, how: &How, is_internal: bool) -> Self {
         Records {
             path,
-            most_inflated,
+            most_inflated: how.most_inflated,
+            most_held: how.most_held,
             is_internal,
             with: Decompressor::new(),
             inflated: Vec::new(),
@@ -49,7 +53,7 @@ impl<'a> Records<'a> {
     pub(super) fn batch(
         &mut self,
         position: u64,
-        batch: &RecordBatch<'_>,
+        batch: &Walked<'_>,
         gaps: u64,
         findings: &mut Findings,
     ) {
@@ -59,6 +63,11 @@ impl<'a> Records<'a> {
             // Said already, by the header alone.
             return;
         }
+        let Walked::Held(batch) = batch else {
+            let (size, limit) = (header.size_bytes() as u64, self.most_held as u64);
+            let too_large = BatchError::TooLarge { size, limit };
+            return findings.push(finding(Code::DoesNotInflate).detail(Detail::Batch(too_large)));
+        };
         let mut seen = Seen::default();
         let mut inflated = std::mem::take(&mut self.inflated);
         let read = batch.records(&mut self.with, self.most_inflated, &mut inflated);

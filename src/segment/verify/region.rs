@@ -321,6 +321,7 @@ impl Region<'_> {
             }
             BatchError::Incomplete { .. } => Code::LengthPastEnd,
             BatchError::UnknownMagic(_) | BatchError::Legacy(_) => Code::UnknownMagic,
+            BatchError::TooLarge { .. } => Code::DoesNotInflate,
             BatchError::ImpossibleOffsets { base, .. } if crc_holds && base < 0 => {
                 Code::OffsetBelowBase
             }

@@ -28,6 +28,7 @@ use target::{Content, Target};
 pub struct VerifyOptions {
     level: Level,
     most_inflated: usize,
+    most_held: usize,
     clock: Clock,
     pace: Option<Pace>,
 }
@@ -39,10 +40,15 @@ impl Default for VerifyOptions {
 }
 
 impl VerifyOptions {
-    /// [`Level::Normal`], batches inflated to at most 4 GiB, the machine's clock.
+    /// [`Level::Normal`], batches of any size, inflated to at most 4 GiB, the machine's clock.
     pub fn new() -> Self {
-        let (level, most_inflated, clock) = (Level::Normal, 4 << 30, Clock::wall());
-        VerifyOptions { level, most_inflated, clock, pace: None }
+        VerifyOptions {
+            level: Level::Normal,
+            most_inflated: 4 << 30,
+            most_held: usize::MAX,
+            clock: Clock::wall(),
+            pace: None,
+        }
     }
 
     /// How closely to look.
@@ -54,6 +60,13 @@ impl VerifyOptions {
     /// The most that a batch may inflate to; one that would become larger is damage.
     pub fn max_inflated_bytes(mut self, bytes: usize) -> Self {
         self.most_inflated = bytes;
+        self
+    }
+
+    /// Does not hold a batch of more bytes. Its checksum is compared all the same; that its records
+    /// are not looked at is a finding of [`Level::Deep`], as is one of an old format by itself.
+    pub fn max_batch_bytes(mut self, bytes: u64) -> Self {
+        self.most_held = usize::try_from(bytes).unwrap_or(usize::MAX);
         self
     }
 
@@ -105,6 +118,7 @@ impl Verification {
             level: options.level,
             now: options.clock.now_ms(),
             most_inflated: options.most_inflated,
+            most_held: options.most_held,
             progress: Arc::new(AtomicU64::new(0)),
             pace: options.pace.clone(),
         };

@@ -138,7 +138,7 @@ pub(crate) struct Global {
     #[arg(hide_short_help = true)]
     max_inflated: Option<u64>,
 
-    /// Pass over a batch that claims more, for it would be held whole
+    /// Hold no batch that is larger: where its records are needed it is passed over and told of
     #[arg(long, global = true, value_name = "BYTES", value_parser = size64)]
     #[arg(default_value = "1GiB", hide_default_value = true, hide_short_help = true)]
     pub(crate) max_batch_bytes: u64,

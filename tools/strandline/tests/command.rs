@@ -10,6 +10,7 @@ mod text;
 
 mod command {
     mod acceptance;
+    mod bounds;
     mod catalogue;
     mod clean;
     mod cookbook;

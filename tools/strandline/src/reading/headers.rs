@@ -8,6 +8,7 @@ use std::path::Path;
 use strandline::record::{BatchError, BatchHeader, RecordBatch};
 use strandline::{LogFile, LogPiece, Piece};
 
+use super::pace::Pieces;
 use super::{open, read_at};
 use crate::exit::{Failure, Result};
 use crate::paths::Input;
@@ -156,7 +157,7 @@ pub(crate) fn each(
         }
     }
     let log = LogFile::open_at(&input.path, input.base()?)?;
-    let mut pieces = log.pieces_from(headers.position());
+    let mut pieces = Pieces::of(&log, &input.path, headers.position());
     while let Some(piece) = pieces.next_piece()? {
         match &piece.what {
             Piece::Batch(batch) => {

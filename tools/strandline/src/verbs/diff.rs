@@ -203,7 +203,7 @@ impl Diff<'_> {
             let place = of.batches[number];
             let input = of.input(&place);
             let file = LogFile::open_at(&input.path, input.base()?)?;
-            let mut pieces = file.pieces_from(place.position);
+            let mut pieces = Pieces::of(&file, &input.path, place.position);
             let Some(piece) = pieces.next_piece()? else { continue };
             let Piece::Batch(batch) = &piece.what else { continue };
             inflater.each(batch, &wanted, &mut |record| {

@@ -118,7 +118,13 @@ fn log(code: Code) -> Option<[&'static str; 3]> {
             "records of an unknown codec cannot be read; unknown bits do no harm",
             MEND,
         ],
-        Code::RecordCount | Code::DoesNotInflate | Code::MalformedRecord => [
+        Code::DoesNotInflate => [
+            "the batch was made so: its CRC holds. Or it is larger, or inflates to more, than \
+             `--max-batch-bytes` and `--max-inflated` take",
+            "consumers fail at this batch, if no larger bound helps",
+            "`strandline repair` takes the batch out; `--drop-batches` without keeping it",
+        ],
+        Code::RecordCount | Code::MalformedRecord => [
             "the batch was made so: its CRC holds. A faulty client, or one that means harm",
             "consumers fail at this batch",
             "`strandline repair` takes the batch out; `--drop-batches` without keeping it",

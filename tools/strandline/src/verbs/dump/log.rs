@@ -283,7 +283,7 @@ fn survey(input: &Input, log: &LogFile) -> Result<Survey> {
             None => break false,
         }
     };
-    let mut pieces = log.pieces_from(headers.position());
+    let mut pieces = Pieces::of(log, &input.path, headers.position());
     while stopped && let Some(piece) = pieces.next_piece()? {
         match piece.what {
             Piece::Batch(batch) => survey.add(batch.header()),

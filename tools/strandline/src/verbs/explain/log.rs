@@ -1,8 +1,10 @@
 //! A batch of a `.log`, whole or damaged, in format v2 or an older one.
 
+use std::path::Path;
+
 use strandline::compression::Codec;
-use strandline::record::BatchHeader;
-use strandline::{Explanation, Finding, LogFile, LogPiece, Piece};
+use strandline::record::{BatchError, BatchHeader};
+use strandline::{Damage, Explanation, Finding, LogFile, LogPiece, Piece};
 
 use super::show::Shown;
 use super::{Args, findings, past_end, read};
@@ -12,7 +14,7 @@ use crate::layout::batch::{self, HEADER_LEN};
 use crate::layout::{Field, Reader, quoted};
 use crate::output::Out;
 use crate::paths::Input;
-use crate::reading;
+use crate::reading::{self, pace::Pieces};
 
 /// So many fields of records are shown.
 const MOST_FIELDS: usize = 400;
@@ -27,6 +29,8 @@ struct Found {
     is_batch: bool,
     /// Whether it is one batch from end to end, be its checksum as it is.
     is_whole: bool,
+    /// So many bytes of a batch are taken, if it has more: then its header alone is looked at.
+    most_taken: Option<u64>,
 }
 
 pub(super) fn explain(input: &Input, args: &Args, global: &Global, out: &mut Out) -> Result<()> {
@@ -35,7 +39,7 @@ pub(super) fn explain(input: &Input, args: &Args, global: &Global, out: &mut Out
     if args.position.is_some_and(|at| at >= end) || end == 0 {
         return Err(past_end(input, end));
     }
-    let found = find(&log, args)?.ok_or_else(|| {
+    let found = find(&log, &input.path, args)?.ok_or_else(|| {
         let offset = args.offset.unwrap_or(0);
         let name = &input.name;
         let why = format!("{name}: no batch that can be read holds offset {offset}");
@@ -51,7 +55,7 @@ pub(super) fn explain(input: &Input, args: &Args, global: &Global, out: &mut Out
         .filter(|it| it.position.is_some_and(|at| at >= found.from && at < found.to))
         .collect();
     let (mut fields, inflated) = fields(&bytes, &found, end, global);
-    if !found.is_batch {
+    if !found.is_batch && found.most_taken.is_none() {
         mark_flipped(&mut fields, found.from, &findings);
         fields.extend(zeros(&bytes, found.from));
     }
@@ -77,8 +81,8 @@ pub(super) fn explain(input: &Input, args: &Args, global: &Global, out: &mut Out
 }
 
 /// The stretch that holds the position or the offset; the first without either.
-fn find(log: &LogFile, args: &Args) -> Result<Option<Found>> {
-    let mut pieces = log.pieces();
+fn find(log: &LogFile, path: &Path, args: &Args) -> Result<Option<Found>> {
+    let mut pieces = Pieces::of(log, path, 0);
     while let Some(piece) = pieces.next_piece()? {
         let LogPiece { position, size_bytes, what, .. } = piece;
         let holds = match (args.position, args.offset) {
@@ -92,14 +96,21 @@ fn find(log: &LogFile, args: &Args) -> Result<Option<Found>> {
         };
         if holds {
             let fills = |header: BatchHeader| header.size_bytes() as u64 == size_bytes;
+            let most_taken = match what {
+                Piece::Damage(Damage { cause: BatchError::TooLarge { limit, .. }, .. }) => {
+                    Some(limit)
+                }
+                _ => None,
+            };
             let (name, is_batch, is_whole) = match what {
+                _ if most_taken.is_some() => ("batch", false, false),
                 Piece::Batch(_) => ("batch", true, true),
                 Piece::Damage(damage) => ("damage", false, damage.header.is_some_and(fills)),
                 Piece::Unfinished => ("unfinished batch", false, false),
                 Piece::Zeros => ("zeros", false, false),
             };
             let (from, to) = (position, position + size_bytes);
-            return Ok(Some(Found { from, to, what: name, is_batch, is_whole }));
+            return Ok(Some(Found { from, to, what: name, is_batch, is_whole, most_taken }));
         }
     }
     Ok(None)
@@ -116,6 +127,12 @@ fn fields(bytes: &[u8], found: &Found, end: u64, global: &Global) -> (Vec<Field>
     }
     let mut fields = batch::header(bytes, &global.times());
     judge(&mut fields, bytes, found, end);
+    if let Some(most) = found.most_taken {
+        let why = format!("not read: --max-batch-bytes takes {most}");
+        let len = bytes.len().saturating_sub(HEADER_LEN);
+        fields.push(Field::new(HEADER_LEN, len, "records", why));
+        return (fields, Vec::new());
+    }
     let number = |at, len| Reader::new(bytes, at).integer(len).unwrap_or(0);
     if !found.is_batch {
         // As far as they can be read: one wrong bit leaves most of them as they were.
@@ -196,7 +213,8 @@ fn judge(fields: &mut [Field], bytes: &[u8], found: &Found, end: u64) {
             "magic" if !(0..=2).contains(&number(16, 1)) => (Some(false), "unknown".to_owned()),
             "crc" => {
                 let (from, to) = (found.from + 21, found.to);
-                (Some(found.is_batch), format!(", CRC-32C of {from}..{to}"))
+                let holds = Some(found.is_batch).filter(|_| found.most_taken.is_none());
+                (holds, format!(", CRC-32C of {from}..{to}"))
             }
             "lastOffsetDelta" if delta < 0 => (Some(false), "below 0".to_owned()),
             "lastOffsetDelta" => (None, format!("→ last offset {}", base.saturating_add(delta))),

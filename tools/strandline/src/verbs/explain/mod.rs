@@ -6,7 +6,7 @@ mod show;
 use std::fs::File;
 use std::path::Path;
 
-use strandline::{Finding, Level, Verification, VerifyOptions};
+use strandline::{Finding, Level, Verification};
 
 use crate::exit::{Exit, Failure, Result, complain};
 use crate::global::{Global, Output};
@@ -14,7 +14,7 @@ use crate::layout::files::Look;
 use crate::output::Out;
 use crate::paths::{Input, Kind, PathArgs, Target};
 use crate::reading;
-use crate::verbs::verify::file_kind;
+use crate::verbs::verify::{file_kind, options};
 use show::Shown;
 
 /// The most that is held of one file, or of one batch.
@@ -140,9 +140,7 @@ fn read(file: &File, position: u64, len: u64) -> std::io::Result<Vec<u8>> {
 /// bytes are shown all the same.
 fn findings(input: &Input, global: &Global) -> Vec<Finding> {
     let kind = file_kind(input.kind);
-    let options =
-        VerifyOptions::new().level(Level::Normal).max_inflated_bytes(global.max_inflated());
-    let mut verification = Verification::new(&options);
+    let mut verification = Verification::new(&options(Level::Normal, global));
     let base = Some(input.base_offset.unwrap_or(0));
     if verification.add_file(Path::new(&input.path), kind, base).is_err() {
         return Vec::new();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use strandline::compression::Compression;
 use strandline::record::{Batches, LeaderEpoch, RecordBatch, Rewriter, UpgradeError, Upgrader};
-use strandline::{Level, LogFile, Piece, Severity, Verification, VerifyOptions};
+use strandline::{Level, LogFile, Piece, Severity, Verification};
 
 use super::Args;
 use crate::exit::{Exit, Failure, Result, complain};
@@ -164,8 +164,7 @@ fn indexes(dir: &Path) -> Result<()> {
 
 /// Looks deeply at what was written, before it gets its name. What the originals had comes along.
 fn prove(dir: &Path, global: &Global) -> Result<()> {
-    let options = VerifyOptions::new().level(Level::Deep).max_inflated_bytes(global.max_inflated());
-    let mut verification = Verification::new(&options);
+    let mut verification = Verification::new(&verify::options(Level::Deep, global));
     for entry in fs::read_dir(dir).map_err(|error| failed(dir, &error))? {
         verification.add(entry.map_err(|error| failed(dir, &error))?.path())?;
     }

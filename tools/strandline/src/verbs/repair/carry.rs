@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use strandline::{Code, Finding, Level, Severity, Verification, VerifyOptions, base_offset_of};
+use strandline::{Code, Finding, Level, Severity, Verification, base_offset_of};
 
 use super::account::{Account, sum_of};
 use super::place::{Place, UNDER_WAY, sync_dir};
@@ -179,8 +179,7 @@ fn sync_all(dir: &Path) -> io::Result<()> {
 /// Verifies the copy: it gets its name only without an error, but that records are not there which the
 /// plan says are not.
 fn prove(plan: &Plan, global: &Global, place: &Place) -> Result<()> {
-    let options = VerifyOptions::new().level(Level::Deep).max_inflated_bytes(global.max_inflated());
-    let mut verification = Verification::new(&options);
+    let mut verification = Verification::new(&verify::options(Level::Deep, global));
     verification.add(&place.building)?;
     let report = verify::work(verification, global);
     if let Some(error) = report.unreadable.first() {

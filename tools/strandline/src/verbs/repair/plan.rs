@@ -5,15 +5,17 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use strandline::record::BatchError;
 use strandline::{
-    Code, Explanation, Finding, Level, LogFile, LogPiece, Piece, Severity, Verification,
-    VerifyOptions, base_offset_of,
+    Code, Damage, Explanation, Finding, Level, LogFile, LogPiece, Piece, Severity, Verification,
+    base_offset_of,
 };
 
 use super::Args;
 use super::action::{Action, Deed};
-use crate::exit::{Failure, Result};
+use crate::exit::{Exit, Failure, Result, name_of};
 use crate::global::Global;
+use crate::reading::pace::Pieces;
 use crate::verbs::verify;
 
 /// A `.log` of the copy.
@@ -67,9 +69,7 @@ struct Walk<'a> {
 
 impl Plan {
     pub(super) fn make(partition: &Path, args: &Args, global: &Global) -> Result<Plan> {
-        let options =
-            VerifyOptions::new().level(Level::Deep).max_inflated_bytes(global.max_inflated());
-        let mut verification = Verification::new(&options);
+        let mut verification = Verification::new(&verify::options(Level::Deep, global));
         verification.add(partition)?;
         let report = verify::work(verification, global);
         if let Some(error) = report.unreadable.first() {
@@ -168,13 +168,13 @@ impl Walk<'_> {
             self.plan.epochs = true;
             return Ok(());
         }
-        let log = LogFile::open_at(&source, base)?;
+        let path = source.clone();
         let mut segment =
             Segment { base, source, keep: Vec::new(), patches: Vec::new(), actions: Vec::new() };
-        let mut pieces = log.pieces();
-        while let Some(piece) = pieces.next_piece()? {
-            self.piece(&piece, &mut segment, next);
-        }
+        each_piece(&path, base, &mut |piece| {
+            self.piece(piece, &mut segment, next);
+            true
+        })?;
         if segment.is_changed() {
             self.plan.reindex.insert(base);
             self.plan.snapshots = true;
@@ -431,28 +431,53 @@ pub(super) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
+/// Gives the pieces of a `.log` to `visit`, until that has seen enough. A batch that is larger than
+/// is taken is not to be lost for that: nothing is planned then.
+fn each_piece(path: &Path, base: i64, visit: &mut dyn FnMut(&LogPiece<'_>) -> bool) -> Result<()> {
+    let log = LogFile::open_at(path, base)?;
+    let mut pieces = Pieces::of(&log, path, 0);
+    while let Some(piece) = pieces.next_piece()? {
+        if let Piece::Damage(Damage { cause: BatchError::TooLarge { size, limit }, .. }) =
+            piece.what
+        {
+            let (name, at) = (name_of(path), piece.position);
+            let message = format!(
+                "{name}: the batch at byte {at} has {size} bytes, --max-batch-bytes takes {limit}; \
+                 with more, it can come along"
+            );
+            return Err(Failure { exit: Exit::Refused, message, of_output: false });
+        }
+        if !visit(&piece) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Where a `.log` leads that is nothing but whole batches; none if it is not, or has none.
 fn whole(path: &Path, base: i64) -> Result<Option<i64>> {
-    let log = LogFile::open_at(path, base)?;
-    let (mut pieces, mut end) = (log.pieces(), None);
-    while let Some(piece) = pieces.next_piece()? {
-        let Piece::Batch(batch) = piece.what else { return Ok(None) };
-        end = Some(batch.header().next_offset());
-    }
+    let mut end = None;
+    each_piece(path, base, &mut |piece| {
+        end = match piece.what {
+            Piece::Batch(batch) => Some(batch.header().next_offset()),
+            _ => None,
+        };
+        end.is_some()
+    })?;
     Ok(end)
 }
 
 /// Records in a `.log`, and their offsets.
 fn records_in(path: &Path, base: i64) -> Result<(u64, Option<(i64, i64)>)> {
-    let log = LogFile::open_at(path, base)?;
-    let (mut pieces, mut records, mut offsets) = (log.pieces(), 0, None);
-    while let Some(piece) = pieces.next_piece()? {
+    let (mut records, mut offsets) = (0, None);
+    each_piece(path, base, &mut |piece| {
         if let Piece::Batch(batch) = piece.what {
             let header = batch.header();
             records += u64::try_from(header.record_count()).unwrap_or(0);
             let first = offsets.map_or(header.base_offset(), |(first, _)| first);
             offsets = Some((first, header.last_offset()));
         }
-    }
+        true
+    })?;
     Ok((records, offsets))
 }

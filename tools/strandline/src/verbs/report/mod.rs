@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use strandline::{Explanation, FileKind, Finding, Report, Severity, Verification, VerifyOptions};
+use strandline::{Explanation, FileKind, Finding, Level, Report, Severity, Verification};
 
 use super::dump::finding as counting;
 use super::stat::gather::{How, Stats};
@@ -146,8 +146,7 @@ fn around(path: &Path, at: u64) -> Result<Bytes> {
 
 /// What `verify` says of a log: of its directory, if that is a partition's, else of its files.
 fn verified(log: &OneLog, global: &Global) -> Result<Report> {
-    let options = VerifyOptions::new().max_inflated_bytes(global.max_inflated());
-    let mut verification = Verification::new(&options);
+    let mut verification = Verification::new(&verify::options(Level::Normal, global));
     let dir = log.segments.first().and_then(|input| input.path.parent());
     match dir.filter(|_| log.is_directory) {
         Some(dir) => verification.add(dir)?,

@@ -5,12 +5,13 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use strandline::record::RecordBatch;
-use strandline::{LogFile, Piece, base_offset_of};
+use strandline::record::{BatchError, RecordBatch};
+use strandline::{Damage, LogFile, Piece, base_offset_of};
 
 use crate::exit::{Failure, Result};
 use crate::paths::OneLog;
 use crate::reading::headers::{Found, Headers};
+use crate::reading::pace::Pieces;
 
 /// What is met on the way.
 pub(super) enum Event<'a> {
@@ -138,19 +139,23 @@ impl Follower {
         if log.size_bytes() <= self.position {
             return Ok(());
         }
-        let mut pieces = log.pieces_from(self.position);
+        let mut pieces = Pieces::of(&log, &self.path, self.position);
         while let Some(piece) = pieces.next_piece()? {
             match &piece.what {
                 Piece::Batch(batch) => {
                     self.next_offset = batch.header().next_offset();
                     take(self.file(), Event::Batch(piece.position, batch))?;
                 }
-                Piece::Damage(damage) if damage.resumed.is_some() => {
+                Piece::Damage(damage) if is_passed_over(damage) => {
                     let (at, len) = (piece.position, piece.size_bytes);
-                    take(
-                        self.file(),
-                        Event::Said(format!("{len} damaged bytes at byte {at} passed over")),
-                    )?;
+                    let what = match damage.cause {
+                        BatchError::TooLarge { limit, .. } => format!(
+                            "a batch of {len} bytes at byte {at} passed over, --max-batch-bytes \
+                             takes {limit}"
+                        ),
+                        _ => format!("{len} damaged bytes at byte {at} passed over"),
+                    };
+                    take((&self.path, self.base), Event::Said(what))?;
                 }
                 _ => break,
             }
@@ -177,6 +182,11 @@ impl Follower {
         found.sort_by_key(|(_, base)| *base);
         found
     }
+}
+
+/// Whether more comes behind: other batches, or one that is not taken lies whole in the file.
+fn is_passed_over(damage: &Damage) -> bool {
+    damage.resumed.is_some() || matches!(damage.cause, BatchError::TooLarge { .. })
 }
 
 fn cut(before: i64, after: i64) -> String {

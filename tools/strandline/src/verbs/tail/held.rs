@@ -11,6 +11,7 @@ use crate::exit::Result;
 use crate::paths::OneLog;
 use crate::reading::committed::{Hidden, end_of};
 use crate::reading::headers::each_header;
+use crate::reading::pace::Pieces;
 
 /// Where a batch lies that is held back.
 struct Place {
@@ -76,7 +77,7 @@ impl Held {
         while let Some(place) = self.places.pop_front_if(|place| place.last_offset < stable) {
             // What retention or a cut took away meanwhile is gone.
             let Ok(log) = LogFile::open_at(&place.path, place.base) else { continue };
-            let mut pieces = log.pieces_from(place.position);
+            let mut pieces = Pieces::of(&log, &place.path, place.position);
             let Some(piece) = pieces.next_piece()? else { continue };
             if let Piece::Batch(batch) = &piece.what
                 && batch.header().crc() == place.crc

@@ -4,17 +4,18 @@ mod follower;
 mod held;
 mod watch;
 
-use strandline::record::RecordBatch;
-use strandline::{LogFile, Piece};
+use strandline::record::{BatchError, RecordBatch};
+use strandline::{Damage, LogFile, LogPiece, Piece};
 
+use super::dump::finding::Finding;
 use super::dump::records::{Inflater, Records, Shape, Wanted};
 use crate::exit::{Exit, Failure, Result, complain};
 use crate::global::{Global, Output};
 use crate::output::Out;
 use crate::output::human::Rows;
 use crate::output::record::{OF_A_PARTITION, Writer};
-use crate::paths::{OneLog, PathArgs};
-use crate::reading::place;
+use crate::paths::{Input, OneLog, PathArgs};
+use crate::reading::{pace::Pieces, place};
 use crate::select::{Counter, Filter, Isolation, Range, Select};
 use follower::{Event, Follower};
 use held::Held;
@@ -150,7 +151,7 @@ impl Tail<'_> {
         loop {
             let first = end.saturating_sub(back).max(start);
             let mut found = 0;
-            over(log, &wanted(first), &mut |_, batch| {
+            over(log, &wanted(first), &mut |_, _| {}, &mut |_, batch| {
                 let read = inflater.each(batch, &wanted(first), &mut |_| Ok(true))?;
                 found += read.shown;
                 Ok(())
@@ -165,11 +166,21 @@ impl Tail<'_> {
 
     /// Shows what is wanted but for so many at the beginning.
     fn show_behind(&mut self, log: &OneLog, wanted: &Wanted<'_>, skip: u64) -> Result<()> {
-        let mut counter = Counter::behind(skip);
-        over(log, wanted, &mut |position, batch| {
+        let (mut counter, mut too_large) = (Counter::behind(skip), Vec::new());
+        let mut note = |input: &Input, piece: &LogPiece<'_>| {
+            let finding = finding_of(piece, &wanted.range);
+            too_large.extend(finding.map(|it| format!("{}: {}", input.name, it.text)));
+        };
+        over(log, wanted, &mut note, &mut |position, batch| {
             self.records.batch((position, batch), wanted, &mut counter, self.out.line())?;
             self.out.settle()
-        })
+        })?;
+        for message in too_large {
+            self.out.flush()?;
+            complain("error", &message);
+            self.exit = self.exit.and(Exit::Incomplete);
+        }
+        Ok(())
     }
 
     /// Goes on as batches come, until Ctrl-C.
@@ -231,20 +242,34 @@ fn named(log: &OneLog) -> (&str, u32) {
     log.partition.as_ref().map_or(("", 0), |it| (it.0.as_str(), it.1))
 }
 
-/// Goes over the batches of a log that may hold what is wanted. Damage is passed over: `verify`
-/// and `dump` tell of it.
+/// What there is to say of a batch in a range that is larger than the user takes.
+fn finding_of(piece: &LogPiece<'_>, range: &Range) -> Option<Finding> {
+    match piece.what {
+        Piece::Damage(Damage { cause: BatchError::TooLarge { .. }, header, .. })
+            if header.is_none_or(|header| range.touches(&header)) =>
+        {
+            Finding::of_piece(piece)
+        }
+        _ => None,
+    }
+}
+
+/// Goes over the batches of a log that may hold what is wanted. Damage is noted and passed over:
+/// `verify` and `dump` tell of it.
 fn over(
     log: &OneLog,
     wanted: &Wanted<'_>,
+    note: &mut dyn FnMut(&Input, &LogPiece<'_>),
     take: &mut dyn FnMut(u64, &RecordBatch<'_>) -> Result<()>,
 ) -> Result<()> {
     for input in place::segments(log, &wanted.range, None)? {
         let from = place::start(input, &wanted.range)?.position;
         let file = LogFile::open_at(&input.path, input.base()?)?;
-        let mut pieces = file.pieces_from(from);
+        let mut pieces = Pieces::of(&file, &input.path, from);
         while let Some(piece) = pieces.next_piece()? {
-            if let Piece::Batch(batch) = &piece.what {
-                take(piece.position, batch)?;
+            match &piece.what {
+                Piece::Batch(batch) => take(piece.position, batch)?,
+                _ => note(input, &piece),
             }
         }
     }

@@ -107,9 +107,7 @@ struct Asked {
 
 impl Asked {
     fn new(level: Level, global: &Global) -> Asked {
-        let options = VerifyOptions::new().level(level).max_inflated_bytes(global.max_inflated());
-        let options = options.pace(pace::passed);
-        let verification = Verification::new(&options);
+        let verification = Verification::new(&options(level, global).pace(pace::passed));
         Asked { verification, names: BTreeMap::new(), exit: Exit::Done }
     }
 
@@ -148,6 +146,14 @@ impl Asked {
         }
         self.verification.add(&input.path)
     }
+}
+
+/// How closely to look, within the bounds that the command line sets.
+pub(crate) fn options(level: Level, global: &Global) -> VerifyOptions {
+    VerifyOptions::new()
+        .level(level)
+        .max_inflated_bytes(global.max_inflated())
+        .max_batch_bytes(global.max_batch_bytes)
 }
 
 /// What the library calls a kind of file.
