@@ -25,6 +25,8 @@ mod lock;
 mod logs;
 #[path = "api/many.rs"]
 mod many;
+#[path = "api/pieces.rs"]
+mod pieces;
 #[path = "api/readers.rs"]
 mod readers;
 #[path = "api/topics.rs"]

@@ -13,7 +13,7 @@ use super::fetched::Fetched;
 use super::lookup::{self, TimestampedOffset};
 use super::opened::Opened;
 use super::validate::{self, Room, Rules};
-use super::verify::{Around, How, PartitionCheck};
+use super::verify::{Around, Cut, How, PartitionCheck};
 use super::view::{Grown, View};
 use super::writer::{Job, Placed, Writer, headers_of};
 use super::{LogConfig, Origin, close};
@@ -125,6 +125,7 @@ impl Log {
             now: context.store.clock.now_ms(),
             most_inflated: MOST_INFLATED,
             most_held: usize::MAX,
+            cut: Cut::default(),
             progress: Arc::default(),
             pace: None,
         };

@@ -11,14 +11,12 @@ use super::snapshot;
 use super::view::View;
 use crate::error::{Error, Result};
 use crate::index::AbortedTxn;
-use crate::record::{ControlRecord, Offset, RecordBatch};
+use crate::record::{BatchHeader, ControlRecord, Offset, RecordBatch};
 use crate::segment::Segment;
 use crate::segment::names::{self, Part};
 
 /// The most that a snapshot file may be: far more producers than a log takes.
 const MOST_SNAPSHOT_BYTES: u64 = 64 << 20;
-/// The most that a control record's payload may be.
-const MOST_CONTROL_BYTES: usize = 64 << 10;
 
 /// The producer state at the end of the segment that was replayed last: who reads on from segment to
 /// segment replays each of them once, whatever snapshots there are.
@@ -40,18 +38,22 @@ pub(super) fn control_of(
     if !batch.header().attributes().is_control() {
         return Ok(None);
     }
-    let mut inflated = Vec::new();
-    with_decompressor(|with| match batch.records(with, MOST_CONTROL_BYTES, &mut inflated)?.next() {
-        Some(record) => ControlRecord::decode(&record?).map(Some),
-        None => Ok(None),
-    })
+    with_decompressor(|with| ControlRecord::of_batch(batch, with))
 }
 
 /// Takes in a batch of the log, and gives out the transaction that it aborted. What a batch says
 /// that cannot be is passed over: it is in the log, and other batches have to be read.
 pub(super) fn apply(producers: &mut Producers, batch: &RecordBatch<'_>) -> Option<AbortedTxn> {
-    let control = control_of(batch).ok()?;
-    let completed = producers.apply_replica(batch.header(), control).ok()??;
+    apply_header(producers, batch.header(), control_of(batch).ok()?)
+}
+
+/// The same for a batch of which no more is known than its header and its control record.
+pub(super) fn apply_header(
+    producers: &mut Producers,
+    header: &BatchHeader,
+    control: Option<ControlRecord>,
+) -> Option<AbortedTxn> {
+    let completed = producers.apply_replica(header, control).ok()??;
     let aborted = aborted(producers, &completed);
     producers.complete(&completed);
     aborted

@@ -2,7 +2,8 @@
 
 use super::header::NewHeader;
 use super::{Attributes, BatchHeader, FetchedRecord, HEADER_LEN, ProducerEpoch, ProducerId};
-use super::{RecordError, Timestamp};
+use super::{RecordBatch, RecordError, Timestamp};
+use crate::compression::Decompressor;
 use crate::wire::{Cursor, Field};
 
 /// How a transaction ended.
@@ -37,6 +38,8 @@ const VALUE_COORDINATOR_EPOCH: Field<i32> = VALUE_VERSION.then();
 const VALUE_LEN: usize = VALUE_COORDINATOR_EPOCH.end();
 const ABORT: i16 = 0;
 const COMMIT: i16 = 1;
+/// The most that a control record's payload may be.
+const MOST_CONTROL_BYTES: usize = 64 << 10;
 /// How a marker's record starts: its length, attributes, two deltas, the length of its key.
 const RECORD_START: [u8; 5] = [32, 0, 0, 0, 2 * KEY_LEN as u8];
 /// Bytes of a whole marker batch.
@@ -67,6 +70,25 @@ impl ControlRecord {
         }
         let coordinator_epoch = value.integer().map_err(malformed)?;
         Ok(ControlRecord::EndTransaction { end, coordinator_epoch })
+    }
+
+    /// What the control record of a control batch says; `None` for one that was emptied, and for
+    /// any other batch.
+    ///
+    /// # Errors
+    ///
+    /// If it is malformed.
+    pub(crate) fn of_batch(
+        batch: &RecordBatch<'_>,
+        with: &mut Decompressor,
+    ) -> Result<Option<ControlRecord>, RecordError> {
+        if !batch.header().attributes().is_control() {
+            return Ok(None);
+        }
+        match batch.records(with, MOST_CONTROL_BYTES, &mut Vec::new())?.next() {
+            Some(record) => ControlRecord::decode(&record?).map(Some),
+            None => Ok(None),
+        }
     }
 }
 
@@ -101,7 +123,7 @@ pub(crate) fn encode_marker(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{RecordBatch, Records};
+    use crate::record::Records;
 
     #[test]
     fn a_marker_is_78_bytes_and_reads_back() {

@@ -15,9 +15,9 @@ use super::topic_id::TopicId;
 use crate::error::Result;
 use crate::finding::{Code, Finding, Findings, Level, Report, Severity};
 use crate::fs::Dir;
-use crate::record::{Offset, RecordBatch};
-pub(crate) use crate::segment::verify::{Checked, How, Pace};
-use crate::segment::verify::{SegmentCheck, Tail};
+use crate::record::Offset;
+pub(crate) use crate::segment::verify::{Ahead, Checked, Cut, How, Pace};
+use crate::segment::verify::{Looked, SegmentCheck, Tail};
 use names::Names;
 use ours::{Compared, Ours};
 pub use rebuild::RebuiltFile;
@@ -45,6 +45,8 @@ pub(crate) struct PartitionCheck {
     around: Around,
     names: Names,
     ours: Ours,
+    /// What is looked at ahead in each segment.
+    ahead: Vec<Ahead>,
 }
 
 /// What was found in a partition.
@@ -68,7 +70,35 @@ impl PartitionCheck {
         // Ours first: what they vouch for is there by the time that it is listed.
         let ours = Ours::read(&dir, &around)?;
         let names = Names::read(&dir)?;
-        Ok(PartitionCheck { how, dir, around, names, ours })
+        let mut check = PartitionCheck { how, dir, around, names, ours, ahead: Vec::new() };
+        check.ahead = check.cut();
+        Ok(check)
+    }
+
+    /// Into how many pieces each segment is cut that threads can look at ahead. A look at everything
+    /// goes through the segments one after another, so it is helped in small ones too.
+    fn cut(&self) -> Vec<Ahead> {
+        let cut = &self.how.cut;
+        let is_cut = cut.piece_bytes > 0 && self.how.level > Level::Quick;
+        let in_turn = self.how.level == Level::Deep;
+        let of = |at| {
+            let bytes = self.bytes_of(at);
+            let is_wanted = in_turn || bytes > cut.piece_bytes;
+            Ahead::of(if is_wanted { bytes } else { 0 }, cut)
+        };
+        (0..if is_cut { self.segments() } else { 0 }).map(of).collect()
+    }
+
+    /// How many stretches of a segment can be looked at ahead.
+    pub(crate) fn stretches(&self, segment: usize) -> usize {
+        self.ahead.get(segment).map_or(0, Ahead::len)
+    }
+
+    /// Looks at one of them, if nobody else does.
+    pub(crate) fn look_ahead(&self, segment: usize, stretch: usize) {
+        if let Some(check) = self.check_of(segment) {
+            check.look_ahead(stretch);
+        }
     }
 
     /// How many segments it has.
@@ -83,7 +113,8 @@ impl PartitionCheck {
         name.map_or(0, |name| open(name).unwrap_or(0))
     }
 
-    /// Checks one segment, and gives its whole batches to `visit`. `None` if it is gone.
+    /// Checks one segment, and gives what is seen of its whole batches to `visit`. `None` if it is
+    /// gone.
     ///
     /// # Errors
     ///
@@ -91,15 +122,19 @@ impl PartitionCheck {
     pub(crate) fn segment(
         &self,
         at: usize,
-        visit: &mut dyn FnMut(u64, &RecordBatch<'_>),
+        visit: &mut dyn FnMut(&Looked),
     ) -> Result<Option<Checked>> {
-        let Some(&base) = self.names.bases.get(at) else { return Ok(None) };
+        self.check_of(at).map_or(Ok(None), |check| check.run(visit))
+    }
+
+    fn check_of(&self, at: usize) -> Option<SegmentCheck<'_>> {
+        let base = *self.names.bases.get(at)?;
         let is_active = at + 1 == self.names.bases.len();
         let entry = self.ours.entry(base);
-        let check = SegmentCheck {
+        Some(SegmentCheck {
             how: &self.how,
             dir: &self.dir,
-            name: &names::log_name(base),
+            name: names::log_name(base),
             base,
             tail: Tail {
                 is_normal: is_active && !self.around.kafka.stopped_cleanly,
@@ -114,8 +149,8 @@ impl PartitionCheck {
             is_dense: entry.is_some_and(|entry| entry.dense) && self.ours.proved,
             with_indexes: true,
             with_sum: entry.is_some() && self.how.level > Level::Quick,
-        };
-        check.run(visit)
+            ahead: self.ahead.get(at),
+        })
     }
 
     /// Checks all of it, segment after segment.
@@ -127,7 +162,7 @@ impl PartitionCheck {
         let mut replay = (self.how.level == Level::Deep).then(|| Replay::new(self));
         let mut segments = Vec::new();
         for at in 0..self.segments() {
-            let checked = self.segment(at, &mut |_, batch| {
+            let checked = self.segment(at, &mut |batch| {
                 if let Some(replay) = &mut replay {
                     replay.batch(batch);
                 }

@@ -9,11 +9,11 @@ use crate::finding::{Code, Detail, Findings, Severity};
 use crate::fs::Dir;
 use crate::index::{AbortedTxn, TXN_ENTRY_LEN};
 use crate::log::producers::{ProducerEntry, Producers};
-use crate::log::replay::{apply, control_of};
+use crate::log::replay::apply_header;
 use crate::log::snapshot;
-use crate::record::{ControlRecord, Offset, ProducerId, RecordBatch, TransactionEnd};
+use crate::record::{ControlRecord, Offset, ProducerId, TransactionEnd};
 use crate::segment::names::{self, Part};
-use crate::segment::verify::Checked;
+use crate::segment::verify::{Checked, Looked};
 
 /// A segment has so many abort markers at most that are remembered.
 const MOST_MARKERS: usize = 1 << 18;
@@ -53,15 +53,16 @@ impl<'a> Replay<'a> {
         }
     }
 
-    pub(super) fn batch(&mut self, batch: &RecordBatch<'_>) {
-        let header = batch.header();
+    pub(super) fn batch(&mut self, batch: &Looked) {
+        let header = &batch.header;
+        let control = batch.deep.as_ref().and_then(|deep| deep.control.ok());
         let expected = self.next_offset.unwrap_or(0);
         self.is_whole &= header.base_offset() == expected;
         self.next_offset = Some(header.next_offset());
         self.pass_snapshots(header.base_offset());
         let is_abort = matches!(
-            control_of(batch),
-            Ok(Some(ControlRecord::EndTransaction { end: TransactionEnd::Abort, .. }))
+            control,
+            Some(Some(ControlRecord::EndTransaction { end: TransactionEnd::Abort, .. }))
         );
         if let Some(producer) = header.producer_id().filter(|_| is_abort) {
             self.aborts = true;
@@ -69,7 +70,9 @@ impl<'a> Replay<'a> {
                 self.markers.insert((header.last_offset(), producer));
             }
         }
-        self.aborted.extend(apply(&mut self.producers, batch));
+        if let Some(control) = control {
+            self.aborted.extend(apply_header(&mut self.producers, header, control));
+        }
         self.producers.high_watermark_moved(header.next_offset());
     }
 

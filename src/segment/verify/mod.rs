@@ -3,8 +3,11 @@
 //!
 //! Batches are read, and damage is stepped over, by the same code as in recovery.
 
+mod ahead;
+mod look;
 mod offset_index;
 mod order;
+mod pass;
 mod records;
 mod region;
 mod time_index;
@@ -13,22 +16,23 @@ use std::io;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
-use super::facts::extend_by_batch;
 use super::names::{self, Part};
-use super::walk::{Stop, Walked, header_at, walk_within};
+use super::walk::{Stop, header_at, walk_within};
 use super::window::{READ_BYTES, Window};
 use crate::error::{Cause, Error, Result};
 use crate::finding::{Code, Finding, Findings, Level, Severity, VerifiedLog};
 use crate::fs::{Access, Dir, File};
-use crate::record::{
-    BatchError, BatchHeader, HEADER_LEN, Offset, RawHeader, RecordBatch, Timestamp,
-};
+use crate::record::{BatchError, BatchHeader, HEADER_LEN, Offset, RawHeader, Timestamp};
 use crate::wire::crc32c;
+pub(crate) use ahead::{Ahead, Cut};
+use look::Look;
+pub(crate) use look::Looked;
 use offset_index::OffsetIndex;
 use order::Order;
 pub(crate) use order::Summary;
+use pass::{Pass, Told};
 use records::Records;
 use region::Region;
 pub(crate) use region::Tail;
@@ -56,6 +60,7 @@ pub(crate) struct How {
     pub(crate) most_inflated: usize,
     /// A batch of more bytes is not held: its checksum is looked at, its records are not.
     pub(crate) most_held: usize,
+    pub(crate) cut: Cut,
     /// Counts the bytes that were looked at.
     pub(crate) progress: Arc<AtomicU64>,
     pub(crate) pace: Option<Pace>,
@@ -68,7 +73,7 @@ pub(crate) struct SegmentCheck<'a> {
     pub(crate) how: &'a How,
     pub(crate) dir: &'a Dir,
     /// The name of its `.log`.
-    pub(crate) name: &'a str,
+    pub(crate) name: String,
     pub(crate) base: Offset,
     pub(crate) tail: Tail,
     /// Whether it is the last one.
@@ -81,6 +86,8 @@ pub(crate) struct SegmentCheck<'a> {
     pub(crate) with_indexes: bool,
     /// Whether the checksum of the whole file is wanted.
     pub(crate) with_sum: bool,
+    /// What other threads look at meanwhile.
+    pub(crate) ahead: Option<&'a Ahead>,
 }
 
 /// What was found in a segment.
@@ -118,42 +125,34 @@ const INDEX_INTERVAL: u64 = 4096;
 /// A file that grows is looked at again so often.
 const MOST_TRIES: usize = 3;
 
-/// Progress is told behind so many bytes.
-const STEP_BYTES: u64 = 4 << 20;
-
-/// What goes by the batches of a pass.
-struct Pass<'a> {
-    how: &'a How,
-    /// How far progress was told.
-    told: u64,
-    order: Order<'a>,
-    records: Option<Records<'a>>,
-    offset_index: Option<OffsetIndex<'a>>,
-    time_index: Option<TimeIndex<'a>>,
-    findings: Findings,
-    index_findings: Findings,
-    sum: Option<u32>,
-    /// The end of what was looked at.
-    position: u64,
-    /// Where the last batch begins.
-    last_batch: u64,
-}
-
 impl SegmentCheck<'_> {
-    /// Checks the segment and gives all its whole batches to `visit`. `None` if its `.log` is gone.
+    /// Looks at one stretch of the segment ahead of who runs the check, if nobody else does.
+    pub(crate) fn look_ahead(&self, stretch: usize) {
+        if let Some(ahead) = self.ahead {
+            ahead.look(self, stretch);
+        }
+    }
+
+    /// Checks the segment and gives what is seen of all its whole batches to `visit`. `None` if its
+    /// `.log` is gone.
     ///
     /// # Errors
     ///
     /// If a file cannot be read.
-    pub(crate) fn run(
-        &self,
-        visit: &mut dyn FnMut(u64, &RecordBatch<'_>),
-    ) -> Result<Option<Checked>> {
-        let path = self.dir.path().join(self.name);
+    pub(crate) fn run(&self, visit: &mut dyn FnMut(&Looked)) -> Result<Option<Checked>> {
+        let done = self.go_through(visit);
+        if let Some(ahead) = self.ahead {
+            ahead.pass_by(usize::MAX);
+        }
+        done
+    }
+
+    fn go_through(&self, visit: &mut dyn FnMut(&Looked)) -> Result<Option<Checked>> {
+        let path = self.dir.path().join(&self.name);
         // Indexes before the log: what they point at is there then.
         let index = self.read_index(Part::OffsetIndex)?;
         let times = self.read_index(Part::TimeIndex)?;
-        let file = match self.dir.open(self.name, Access::Read) {
+        let file = match self.dir.open(&self.name, Access::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => Arc::new(opened.map_err(|e| Error::io("open", &path, e))?),
         };
@@ -163,10 +162,10 @@ impl SegmentCheck<'_> {
         let deep = self.how.level == Level::Deep;
         let with_indexes = self.how.level > Level::Quick;
         let mut pass = Pass {
-            how: self.how,
-            told: 0,
+            look: Look::new(self.how),
+            told: Told::new(self.how, &path, 0),
             order: Order::new(&path, self.base, self.how.now, self.is_dense),
-            records: deep.then(|| Records::new(&path, self.how, self.is_internal)),
+            records: deep.then(|| Records::new(&path, self.is_internal)),
             offset_index: index
                 .as_deref()
                 .filter(|_| with_indexes)
@@ -245,15 +244,23 @@ impl SegmentCheck<'_> {
         &self,
         file: &Arc<File>,
         pass: &mut Pass<'_>,
-        visit: &mut dyn FnMut(u64, &RecordBatch<'_>),
+        visit: &mut dyn FnMut(&Looked),
     ) -> io::Result<u64> {
+        let inode = file.stamp()?.inode;
         let (mut end, mut modified) = (file.len()?, file.modified_ms()?);
         let mut tries = 0;
         while pass.position < end {
+            let seen = self.ahead.and_then(|ahead| ahead.take(self, pass.position));
+            if let Some(seen) = seen.filter(|seen| seen.is_of(inode, end)) {
+                pass.take(&seen, visit);
+                continue;
+            }
+            let next = self.ahead.and_then(|ahead| ahead.next(self, pass.position));
+            let upto = next.unwrap_or(end).min(end);
             let stopped = if self.how.level == Level::Quick {
                 Self::hop(file, end, pass)
             } else {
-                Self::walk(file, end, pass, visit)
+                self.walk(file, (upto, end), pass, visit)
             };
             let looked = stopped.and_then(|cause| match cause {
                 Some(cause) => self.region(file, end, pass).look(pass.position, cause).map(Some),
@@ -272,10 +279,11 @@ impl SegmentCheck<'_> {
                     continue;
                 }
             }
-            let Some(finding) = looked? else { break };
-            Self::take_damage(file, end, pass, finding)?;
+            if let Some(finding) = looked? {
+                Self::take_damage(file, end, pass, finding)?;
+            }
         }
-        pass.tell();
+        pass.told.now(pass.position);
         Ok(end)
     }
 
@@ -316,19 +324,17 @@ impl SegmentCheck<'_> {
         Ok(())
     }
 
-    /// Visits whole batches up to the first that fails, and says why.
+    /// Goes by whole batches that begin before `upto`, up to the first that fails, and says why.
     fn walk(
+        &self,
         file: &Arc<File>,
-        end: u64,
+        (upto, end): (u64, u64),
         pass: &mut Pass<'_>,
-        visit: &mut dyn FnMut(u64, &RecordBatch<'_>),
+        visit: &mut dyn FnMut(&Looked),
     ) -> io::Result<Option<BatchError>> {
-        let (stretch, most) = (pass.position..end, pass.how.most_held);
-        let walked = walk_within(file, stretch, (end, most), &mut |position, batch| {
-            pass.batch(position, batch);
-            if let Walked::Held(batch) = batch {
-                visit(position, batch);
-            }
+        let (stretch, bounds) = (pass.position..upto, (end, self.how.most_held));
+        let walked = walk_within(file, stretch, bounds, &mut |position, batch| {
+            visit(&pass.batch(position, batch));
             ControlFlow::Continue(())
         })?;
         Ok(match walked.stop {
@@ -357,55 +363,6 @@ impl SegmentCheck<'_> {
             pass.header(pass.position, &header);
         }
         Ok(None)
-    }
-}
-
-impl Pass<'_> {
-    fn batch(&mut self, position: u64, batch: &Walked<'_>) {
-        let header = batch.header();
-        if let Some(records) = &mut self.records {
-            let summary = &self.order.summary;
-            // Offsets may be missing right before it, too.
-            let gap = u64::from(header.base_offset() != summary.next_offset);
-            let gaps = summary.gaps + summary.damage.len() as u64 + gap;
-            records.batch(position, batch, gaps, &mut self.findings);
-        }
-        if let Some(sum) = self.sum {
-            self.sum = Some(extend_by_batch(sum, header, batch.bytes()));
-        }
-        self.header(position, header);
-    }
-
-    fn header(&mut self, position: u64, header: &BatchHeader) {
-        let belongs = self.order.batch(position, header, &mut self.findings);
-        let damaged = self.order.summary.damage.last().filter(|_| !belongs);
-        if let Some(index) = &mut self.offset_index {
-            match damaged {
-                Some(region) => index.damage(region, &mut self.index_findings),
-                None => index.batch(position, header.last_offset(), &mut self.index_findings),
-            }
-        }
-        if let Some(times) = &mut self.time_index {
-            match damaged {
-                Some(region) => times.damage(region),
-                None => times.batch(header, &mut self.index_findings),
-            }
-        }
-        self.last_batch = position;
-        self.position = position + header.size_bytes() as u64;
-        if self.position - self.told >= STEP_BYTES {
-            self.tell();
-        }
-    }
-
-    /// Tells how far it is.
-    fn tell(&mut self) {
-        let stretch = self.told..self.position;
-        self.told = self.position;
-        self.how.progress.fetch_add(stretch.end - stretch.start, Ordering::Relaxed);
-        if let Some(Pace(tell)) = &self.how.pace {
-            tell(self.order.path(), stretch);
-        }
     }
 }
 

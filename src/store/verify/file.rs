@@ -3,9 +3,9 @@
 use super::shown::Shown;
 use super::target::open;
 use crate::error::{Error, Result};
-use crate::finding::{Code, Finding, Findings, Severity};
+use crate::finding::{Code, Finding, Findings, Level, Severity};
 use crate::fs::{Access, Dir};
-use crate::log::verify::{Around, Found, How, check_alone, checkpoint_finding};
+use crate::log::verify::{Ahead, Around, Found, How, check_alone, checkpoint_finding};
 use crate::log::{LEADER_EPOCHS, MANIFEST, PARTITION_METADATA, WATERMARK};
 use crate::record::Offset;
 use crate::segment::names::{self, Part};
@@ -61,6 +61,8 @@ pub(super) struct File {
     is_named: bool,
     tail: Tail,
     is_active: bool,
+    /// What is looked at ahead in a `.log`.
+    ahead: Option<Ahead>,
 }
 
 /// The kind that a name tells.
@@ -124,12 +126,29 @@ impl File {
         });
         let is_named = matches!(parsed, Some((_, _, None)));
         let tail = Tail { is_normal: is_active && !clean, durable: 0 };
-        Ok(File { dir, name: name.to_owned(), kind, base, is_named, tail, is_active })
+        Ok(File { dir, name: name.to_owned(), kind, base, is_named, tail, is_active, ahead: None })
     }
 
     pub(super) fn bytes(&self) -> u64 {
         let open = self.dir.open(&self.name, Access::Read);
         open.and_then(|file| file.len()).unwrap_or(0)
+    }
+
+    /// Cuts a `.log` into stretches.
+    pub(super) fn cut(&mut self, how: &How) {
+        let cut = &how.cut;
+        if self.kind == FileKind::Log && how.level > Level::Quick && cut.piece_bytes > 0 {
+            self.ahead = Some(Ahead::of(self.bytes(), cut));
+        }
+    }
+
+    pub(super) fn stretches(&self) -> usize {
+        self.ahead.as_ref().map_or(0, Ahead::len)
+    }
+
+    /// Looks at one of them, if nobody else does.
+    pub(super) fn look_ahead(&self, how: &How, stretch: usize) {
+        self.check_of(how, &self.name, false).look_ahead(stretch);
     }
 
     /// Checks it.
@@ -141,11 +160,11 @@ impl File {
         }
     }
 
-    fn log(&self, how: &How, name: &str, with_indexes: bool) -> Result<Found> {
-        let check = SegmentCheck {
+    fn check_of<'a>(&'a self, how: &'a How, name: &str, with_indexes: bool) -> SegmentCheck<'a> {
+        SegmentCheck {
             how,
             dir: &self.dir,
-            name,
+            name: name.to_owned(),
             base: self.base,
             tail: self.tail,
             is_active: self.is_active,
@@ -153,8 +172,13 @@ impl File {
             is_dense: false,
             with_indexes,
             with_sum: false,
-        };
-        let Some(checked) = check.run(&mut |_, _| {})? else {
+            ahead: self.ahead.as_ref(),
+        }
+    }
+
+    fn log(&self, how: &How, name: &str, with_indexes: bool) -> Result<Found> {
+        let check = self.check_of(how, name, with_indexes);
+        let Some(checked) = check.run(&mut |_| {})? else {
             let path = self.dir.path().join(name);
             return Err(Error::io("read", path, std::io::ErrorKind::NotFound.into()));
         };

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::finding::{Level, Report};
 use crate::log::RebuiltFile;
-use crate::log::verify::{Checked, Found, How, Pace};
+use crate::log::verify::{Checked, Cut, Found, How, Pace};
 use crate::record::Offset;
 pub use file::FileKind;
 use target::{Content, Target};
@@ -29,6 +29,7 @@ pub struct VerifyOptions {
     level: Level,
     most_inflated: usize,
     most_held: usize,
+    piece_bytes: u64,
     clock: Clock,
     pace: Option<Pace>,
 }
@@ -46,6 +47,7 @@ impl VerifyOptions {
             level: Level::Normal,
             most_inflated: 4 << 30,
             most_held: usize::MAX,
+            piece_bytes: 0,
             clock: Clock::wall(),
             pace: None,
         }
@@ -67,6 +69,13 @@ impl VerifyOptions {
     /// are not looked at is a finding of [`Level::Deep`], as is one of an old format by itself.
     pub fn max_batch_bytes(mut self, bytes: u64) -> Self {
         self.most_held = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self
+    }
+
+    /// Cuts a `.log` into pieces of about so many bytes, so that several threads can do one file. What
+    /// is found is the same. Not done by default, nor with 0.
+    pub fn piece_bytes(mut self, bytes: u64) -> Self {
+        self.piece_bytes = bytes;
         self
     }
 
@@ -96,8 +105,18 @@ pub struct Verification {
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     target: usize,
-    /// The segment of a partition; all of them without.
-    segment: Option<usize>,
+    work: Work,
+}
+
+/// What is to be done in a piece.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    /// A file, or all segments of a partition, one after another.
+    All,
+    /// One segment of a partition.
+    Segment(usize),
+    /// A stretch of a `.log`, looked at ahead of who does one of the others.
+    Ahead { segment: usize, stretch: usize },
 }
 
 /// What came out of one piece of a verification.
@@ -119,6 +138,7 @@ impl Verification {
             now: options.clock.now_ms(),
             most_inflated: options.most_inflated,
             most_held: options.most_held,
+            cut: Cut::into(options.piece_bytes),
             progress: Arc::new(AtomicU64::new(0)),
             pace: options.pace.clone(),
         };
@@ -155,18 +175,28 @@ impl Verification {
     }
 
     fn plan(&mut self, targets: Vec<Target>) {
-        for target in targets {
+        for mut target in targets {
             let at = self.targets.len();
-            match &target.content {
-                Content::Partition(partition) if self.how.level < Level::Deep => {
-                    let segments = 0..partition.segments();
-                    let piece = |segment| Piece { target: at, segment: Some(segment) };
-                    self.pieces.extend(segments.map(piece));
+            target.cut(&self.how);
+            let piece = |work| Piece { target: at, work };
+            let segments = match &target.content {
+                Content::Partition(partition) => partition.segments(),
+                Content::File(_) => 1,
+                Content::LogDir(_) => 0,
+            };
+            let in_turn =
+                self.how.level == Level::Deep || matches!(target.content, Content::File(_));
+            if in_turn && !matches!(target.content, Content::LogDir(_)) {
+                self.pieces.push(piece(Work::All));
+            }
+            // Who comes to a pass first makes it, and the others look ahead.
+            for segment in 0..segments {
+                if !in_turn {
+                    self.pieces.push(piece(Work::Segment(segment)));
                 }
-                Content::Partition(_) | Content::File(_) => {
-                    self.pieces.push(Piece { target: at, segment: None });
-                }
-                Content::LogDir(_) => {}
+                let stretches = 0..target.stretches(segment);
+                let ahead = |stretch| piece(Work::Ahead { segment, stretch });
+                self.pieces.extend(stretches.map(ahead));
             }
             self.targets.push(target);
         }
@@ -187,16 +217,26 @@ impl Verification {
         self.how.progress.load(Ordering::Relaxed)
     }
 
-    /// Does one piece. Any thread may do any piece, in any order.
+    /// Does one piece. Any thread may do any piece, in any order; where a `.log` is cut
+    /// ([`VerifyOptions::piece_bytes`]) threads that take pieces in their order keep each other busy,
+    /// and one may wait for another that is at a piece.
     pub fn check(&self, piece: usize) -> VerifiedPiece {
         let Some(piece) = self.pieces.get(piece) else {
             return VerifiedPiece(Outcome::Segment(None));
         };
-        let done = match (&self.targets[piece.target].content, piece.segment) {
-            (Content::Partition(partition), Some(segment)) => {
-                partition.segment(segment, &mut |_, _| {}).map(Outcome::Segment)
+        let done = match (&self.targets[piece.target].content, piece.work) {
+            (Content::Partition(partition), Work::Segment(segment)) => {
+                partition.segment(segment, &mut |_| {}).map(Outcome::Segment)
             }
-            (Content::Partition(partition), None) => partition.all().map(Outcome::Partition),
+            (Content::Partition(partition), Work::All) => partition.all().map(Outcome::Partition),
+            (Content::Partition(partition), Work::Ahead { segment, stretch }) => {
+                partition.look_ahead(segment, stretch);
+                Ok(Outcome::Segment(None))
+            }
+            (Content::File(file), Work::Ahead { stretch, .. }) => {
+                file.look_ahead(&self.how, stretch);
+                Ok(Outcome::Segment(None))
+            }
             (Content::File(file), _) => file.check(&self.how).map(Outcome::Partition),
             (Content::LogDir(_), _) => Ok(Outcome::Segment(None)),
         };

@@ -113,6 +113,22 @@ pub(super) fn is_looked_at(name: &str) -> bool {
 }
 
 impl Target {
+    /// Cuts a file into stretches; a partition has done that by itself.
+    pub(super) fn cut(&mut self, how: &How) {
+        if let Content::File(file) = &mut self.content {
+            file.cut(how);
+        }
+    }
+
+    /// How many stretches of a segment can be looked at ahead.
+    pub(super) fn stretches(&self, segment: usize) -> usize {
+        match &self.content {
+            Content::Partition(partition) => partition.stretches(segment),
+            Content::File(file) => file.stretches(),
+            Content::LogDir(_) => 0,
+        }
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         match &self.content {
             Content::Partition(partition) => {

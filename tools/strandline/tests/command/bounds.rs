@@ -1,9 +1,11 @@
-//! `--max-batch-bytes`: no verb holds a batch that is larger than its user takes, and each says so
-//! where that leaves something out.
+//! What bounds the work: `--max-batch-bytes` (no verb holds a batch that is larger than its user
+//! takes, and each says so where that leaves something out) and `-j`.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+
+use strandline::{Batch, Durability, Record, Store, TopicOptions};
 
 use super::run::{fixtures, run, strandline};
 
@@ -120,4 +122,42 @@ fn a_follower_goes_on_behind_a_batch_that_it_does_not_hold() {
         Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupted.success());
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn however_many_threads_verify_one_file_they_find_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let store = Store::options().housekeeping(false).open(root.path()).unwrap();
+    let log = store.create_topic("t", TopicOptions::new()).unwrap().partition(0).unwrap();
+    // More than two pieces of what a thread looks at in one go.
+    let value = vec![b'v'; 250_000];
+    for time in 0..80 {
+        let record = Record::new().value(&value[..]).timestamp(1_700_000_000_000 + time);
+        log.append(Batch::of([record]), Durability::Written).unwrap();
+    }
+    store.close().unwrap();
+    let dir = root.path().join("t-0");
+    let all = |verb: &[&str]| {
+        ["1", "2", "7"].map(|threads| {
+            let ran = run(&[verb, &["-j", threads, dir.to_str().unwrap()]].concat());
+            (ran.code, ran.stdout)
+        })
+    };
+    for level in ["--quick", "--deep", "--max-batch-bytes=1GiB"] {
+        let [one, two, many] = all(&["verify", level]);
+        assert_eq!((&one, &two), (&two, &many));
+        assert_eq!(one.0, Some(0), "{one:?}");
+    }
+    let mut bytes = fs::read(dir.join(LOG)).unwrap();
+    for at in [3_000_000, 8 << 20, 12_000_001, 12_000_002] {
+        bytes[at] ^= 0x10;
+    }
+    bytes[16_000_000..16_300_000].fill(0);
+    fs::write(dir.join(LOG), bytes).unwrap();
+    for options in [&["verify", "--json"][..], &["verify", "--deep"], &["repair"]] {
+        let [one, two, many] = all(options);
+        assert_eq!((&one, &two), (&two, &many));
+        assert_eq!(one.0, Some(1), "{one:?}");
+        assert!(one.1.contains("LOG005"), "{one:?}");
+    }
 }

@@ -23,6 +23,8 @@ use words::Words;
 
 /// From so many files on, those that are intact are not listed.
 const MANY: usize = 200;
+/// What one of several threads looks at in one go.
+const PIECE_BYTES: u64 = 8 << 20;
 
 /// Proves files, partitions and log directories, in use or not. Nothing is written or locked.
 #[derive(Debug, clap::Args)]
@@ -148,10 +150,11 @@ impl Asked {
     }
 }
 
-/// How closely to look, within the bounds that the command line sets.
+/// How closely to look, within the bounds and on as many threads as the command line says.
 pub(crate) fn options(level: Level, global: &Global) -> VerifyOptions {
     VerifyOptions::new()
         .level(level)
+        .piece_bytes(if global.threads() > 1 { PIECE_BYTES } else { 0 })
         .max_inflated_bytes(global.max_inflated())
         .max_batch_bytes(global.max_batch_bytes)
 }
@@ -206,7 +209,8 @@ pub(crate) fn work(verification: Verification, global: &Global) -> Report {
             let mut progress = Progress::new(global);
             while left.load(Ordering::Acquire) > 0 {
                 std::thread::sleep(Duration::from_millis(20));
-                progress.at(0, verification.done_bytes(), Some(total));
+                // What was looked at in vain counts, too.
+                progress.at(0, verification.done_bytes().min(total), Some(total));
             }
             progress.clear();
         }
