@@ -1,6 +1,7 @@
 //! Options that every verb takes.
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 
@@ -112,7 +113,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, hide_short_help = true)]
     pub(crate) no_polite: bool,
 
-    /// The time zone of times for people: utc, local, +02:00
+    /// The time zone of times for people, shown and given: utc, local, +02:00
     #[arg(long, global = true, value_name = "ZONE", default_value = "utc")]
     #[arg(hide_default_value = true, hide_short_help = true, allow_hyphen_values = true)]
     pub(crate) tz: Zone,
@@ -193,6 +194,21 @@ impl Global {
             Output::Auto => Output::Human,
             output => output,
         }
+    }
+
+    /// The same, with the form that the name of a file to write to tells where none is asked for.
+    pub(crate) fn of_suffix(&self, to: Option<&Path>) -> Global {
+        let mut global = self.clone();
+        let suffix = to.and_then(Path::extension).and_then(|suffix| suffix.to_str());
+        if self.output == Output::Auto && !self.json && self.format.is_none() {
+            global.output = match suffix {
+                Some("csv") => Output::Csv,
+                Some("jsonl" | "ndjson") => Output::Jsonl,
+                Some("parquet") => Output::Parquet,
+                _ => Output::Auto,
+            };
+        }
+        global
     }
 
     /// Whether JSON lines are asked for.

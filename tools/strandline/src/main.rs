@@ -10,6 +10,7 @@ mod exit;
 mod global;
 mod input;
 mod internal;
+mod interrupt;
 mod kafka_mode;
 mod layout;
 mod output;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     }
     let Cli { global, verb, .. } = Cli::read(std::env::args_os().collect());
     reading::pace::set(&global);
+    time::set_zone(global.tz);
     match verb.run(&global) {
         Ok(exit) => exit.into(),
         Err(Failure { exit, message, .. }) => {

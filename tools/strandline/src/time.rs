@@ -2,8 +2,10 @@
 
 use std::io::Write;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 
 /// Milliseconds since 1970, now.
@@ -11,8 +13,8 @@ pub(crate) fn now_ms() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
-/// The time that a person gave: `2024-05-01T10:00:00Z`, `@1714557600000` (milliseconds), or
-/// `-15m`, which is before `now_ms`.
+/// The time that a person gave: `2024-05-01T10:00:00Z`, `2024-05-01T10:00` in the zone of the
+/// command line, `@1714557600000` (milliseconds), or `-15m`, which is before `now_ms`.
 pub(crate) fn parse(text: &str, now_ms: i64) -> Result<i64, String> {
     if let Some(ms) = text.strip_prefix('@') {
         return ms.parse().map_err(|_| format!("`{text}`: milliseconds are wanted behind @"));
@@ -22,9 +24,27 @@ pub(crate) fn parse(text: &str, now_ms: i64) -> Result<i64, String> {
         return before
             .ok_or_else(|| format!("`{text}`: a number and ms, s, m, h, d or w is wanted"));
     }
-    parse_rfc3339(text).ok_or_else(|| {
+    let zone = ZONE.get().cloned().unwrap_or(TimeZone::UTC);
+    parse_rfc3339(text).or_else(|| parse_in(&zone, text)).ok_or_else(|| {
         format!("`{text}` is no time: 2024-05-01T10:00:00Z, @1714557600000 or -15m are")
     })
+}
+
+/// In which zone a time is that does not tell; it holds for the whole process.
+static ZONE: OnceLock<TimeZone> = OnceLock::new();
+
+/// Takes over what the command line says.
+pub(crate) fn set_zone(zone: Zone) {
+    // Nobody set it before.
+    let _ = ZONE.set(zone.time_zone());
+}
+
+/// The time that a calendar and a clock show in a zone: `2024-05-01T10:00`, `2024-05-01`. Of a time
+/// that the clock shows twice it is the first, and one that it skips is counted on from before.
+fn parse_in(zone: &TimeZone, text: &str) -> Option<i64> {
+    let shown: DateTime = text.parse().ok()?;
+    let time = zone.to_ambiguous_timestamp(shown).compatible().ok()?;
+    Some(time.as_nanosecond().div_euclid(1_000_000) as i64)
 }
 
 /// A range of times, both ends open if they are left out: `A..B`, `A..`, `..B`, `@1:@2`, or `A`
@@ -81,6 +101,16 @@ pub(crate) enum Zone {
     Fixed(Offset),
 }
 
+impl Zone {
+    fn time_zone(self) -> TimeZone {
+        match self {
+            Zone::Utc => TimeZone::UTC,
+            Zone::Local => TimeZone::system(),
+            Zone::Fixed(offset) => offset.to_time_zone(),
+        }
+    }
+}
+
 impl FromStr for Zone {
     type Err = String;
 
@@ -125,8 +155,8 @@ impl Times {
     pub(crate) fn new(zone: Zone, form: Form) -> Times {
         let (zone, name) = match zone {
             Zone::Utc => (None, "UTC".to_owned()),
-            Zone::Local => (Some(TimeZone::system()), "local".to_owned()),
-            Zone::Fixed(offset) => (Some(offset.to_time_zone()), offset.to_string()),
+            Zone::Local => (Some(zone.time_zone()), "local".to_owned()),
+            Zone::Fixed(offset) => (Some(zone.time_zone()), offset.to_string()),
         };
         Times { form, zone, name, now_ms: now_ms() }
     }
@@ -365,6 +395,23 @@ mod tests {
         assert_eq!(range("..@9"), Ok((None, Some(9))));
         assert_eq!(range("2024-05-01T10:00Z"), Ok((Some(ten), None)));
         assert!(range("@9..@5").is_err() && range("x..").is_err());
+    }
+
+    #[test]
+    fn a_time_that_does_not_tell_its_zone_is_one_of_the_command_line_s() {
+        let ten = 1_714_557_600_000;
+        let berlin = "+02:00".parse::<Zone>().unwrap().time_zone();
+        for text in ["2024-05-01T12:00", "2024-05-01 12:00:00", "2024-05-01T12:00:00.000"] {
+            assert_eq!(parse_in(&berlin, text), Some(ten), "{text}");
+            assert_eq!(parse_in(&TimeZone::UTC, text), Some(ten + 7_200_000), "{text}");
+        }
+        assert_eq!(parse_in(&TimeZone::UTC, "2024-05-01"), Some(ten - 36_000_000));
+        // No test sets the zone of the process.
+        assert_eq!(parse("2024-05-01T10:00", 0), Ok(ten));
+        assert_eq!(parse_range("2024-05-01T10:00..10:05", 0), Ok((Some(ten), Some(ten + 300_000))));
+        for wrong in ["", "2024", "2024-05-01T25:00", "10:00", "2024-13-01", "noon"] {
+            assert!(parse(wrong, 0).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod command {
     mod run;
     mod select;
     mod shown;
+    mod small_hurts;
     mod stat;
     mod store;
     mod txn;

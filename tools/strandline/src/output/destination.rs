@@ -9,6 +9,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::exit::{Exit, Failure, Result, name_of};
+use crate::interrupt::{Unfinished, remove};
 
 /// A place to write to. What is written stands under another name until it is finished, and is
 /// removed if it never is.
@@ -17,6 +18,7 @@ pub(crate) struct Destination {
     to: PathBuf,
     tmp: PathBuf,
     finished: bool,
+    _noted: Unfinished,
 }
 
 impl Destination {
@@ -53,7 +55,8 @@ impl Destination {
         if fs::symlink_metadata(&tmp).is_ok() {
             return refused(format!("{} is there, of an earlier run", name_of(&tmp)));
         }
-        Ok(Destination { to: to.to_path_buf(), tmp, finished: false })
+        let noted = Unfinished::new(&tmp);
+        Ok(Destination { to: to.to_path_buf(), tmp, finished: false, _noted: noted })
     }
 
     /// Where to write until it is finished.
@@ -80,7 +83,7 @@ impl Destination {
 impl Drop for Destination {
     fn drop(&mut self) {
         if !self.finished {
-            let _ = fs::remove_dir_all(&self.tmp).or_else(|_| fs::remove_file(&self.tmp));
+            remove(&self.tmp);
         }
     }
 }

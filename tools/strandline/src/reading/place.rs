@@ -105,6 +105,14 @@ fn last_at_most(log: &Path, base: i64, offset: i64) -> Option<(u64, i64)> {
     Some((u64::from(entry.position), entry.offset))
 }
 
+/// The largest time of a segment that holds these offsets, by the last entry of its time index; none
+/// if that is of no offset among them.
+pub(crate) fn largest_time(input: &Input, offsets: std::ops::Range<i64>) -> Option<i64> {
+    let index = open::<TimeIndexEntry>(&input.path, "timeindex", input.base_offset?)?;
+    let entry = last_where(&index, |_| true)?;
+    offsets.contains(&entry.offset).then_some(entry.timestamp)
+}
+
 /// The offset behind all those that, by the time index, are older than a time. An entry says that
 /// nothing up to its offset is younger; whether the batch with that offset has that time is asked.
 fn behind_older(input: &Input, from_ms: i64) -> std::result::Result<Option<i64>, String> {

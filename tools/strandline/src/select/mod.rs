@@ -40,7 +40,8 @@ pub(crate) struct Select {
     #[arg(conflicts_with_all = ["from", "until"])]
     offsets: Option<Offsets>,
 
-    /// Times 2024-05-01T10:00Z..10:05Z (the last not among them), -15m.., @MS:@MS
+    /// Times 2024-05-01T10:00Z..10:05Z (the last not among them; without Z in --tz), -15m..,
+    /// @MS:@MS
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
     time: Option<String>,
 

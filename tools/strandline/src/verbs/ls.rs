@@ -11,6 +11,7 @@ use crate::output::human::{bytes, count, many};
 use crate::output::json::{self, Object};
 use crate::paths::{Input, Kind, LogDirectory, Partition, PathArgs, State, Target};
 use crate::reading::peek::{self, Behind, Ends};
+use crate::reading::place;
 use crate::time::Times;
 
 /// From so many partitions on there is a row for each topic.
@@ -381,7 +382,7 @@ fn segment(input: &Input, first: bool, last: bool) -> Result<Facts> {
         first_ms: ends.first.and_then(|header| {
             Some(header.base_timestamp()).filter(|&ms| ms != -1).or(header.max_timestamp())
         }),
-        last_ms: ends.max_timestamp,
+        last_ms: ends.max_timestamp.max(place::largest_time(input, from..to)),
         notes: note.into_iter().collect(),
     })
 }

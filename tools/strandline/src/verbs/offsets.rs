@@ -66,6 +66,7 @@ struct State {
 /// Shows what the paths mean.
 pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     global.only("offsets", &[Output::Human, Output::Jsonl])?;
+    global.shows_plain_bytes("offsets")?;
     let at = args.at.as_deref().map(|text| time::parse(text, time::now_ms()));
     let at = at.transpose().map_err(Failure::usage)?;
     let paths = PathArgs {

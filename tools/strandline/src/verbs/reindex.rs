@@ -62,7 +62,7 @@ fn write(
     (global, out): (&Global, &mut Out),
 ) -> Result<()> {
     let place = super::repair::place::check(to, partition)?;
-    place.begin()?;
+    let _unfinished = place.begin()?;
     let failed = |path: &Path, error: std::io::Error| Failure::io("write", path, &error);
     let written = files.iter().try_for_each(|file| {
         let path = place.building.join(&file.name);

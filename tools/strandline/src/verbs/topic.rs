@@ -105,7 +105,6 @@ const SETTINGS: &[&str] = &[
     "min.compaction.lag.ms",
     "min.insync.replicas",
     "preallocate",
-    "remote.copy.disable",
     "remote.log.copy.disable",
     "remote.log.delete.on.disable",
     "remote.storage.enable",

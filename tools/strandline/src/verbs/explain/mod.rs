@@ -12,7 +12,7 @@ use crate::exit::{Exit, Failure, Result, complain};
 use crate::global::{Global, Output};
 use crate::layout::files::Look;
 use crate::output::Out;
-use crate::paths::{Input, Kind, PathArgs, Target};
+use crate::paths::{Input, Kind, OneLog, PathArgs, Target};
 use crate::reading;
 use crate::verbs::verify::{file_kind, options};
 use show::Shown;
@@ -27,7 +27,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     paths: PathArgs,
 
-    /// What lies at this byte of the file [default: what comes first]
+    /// What lies at this byte of the file [default: what comes first]; of several segments the file
+    /// has to be named
     #[arg(long, value_name = "N")]
     position: Option<u64>,
 
@@ -51,7 +52,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
         let done = match target {
             Ok(Target::File(input)) => one(&input, args, global, &mut out),
             Ok(Target::Partition(partition)) => partition.log().and_then(|log| {
-                let input = choose(&log.segments, args.offset)?;
+                let input = choose(&log, args)?;
                 one(input, args, global, &mut out)
             }),
             Ok(Target::LogDirectory(directory)) => Err(Failure::usage(format!(
@@ -74,9 +75,23 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     Ok(exit)
 }
 
-/// The segment that holds an offset, else the first.
-fn choose(segments: &[Input], offset: Option<i64>) -> Result<&Input> {
-    let at = offset.map_or(0, |offset| {
+/// The segment that holds an offset, else the first. A position is one of a file, so that has to be
+/// told where there are several.
+fn choose<'a>(log: &'a OneLog, args: &Args) -> Result<&'a Input> {
+    const MOST_NAMED: usize = 5;
+    let segments = &log.segments;
+    if let (Some(position), [first, _, ..]) = (args.position, segments.as_slice()) {
+        let mut names: Vec<_> = segments.iter().map(|input| input.name.as_str()).collect();
+        let more = names.split_off(names.len().min(MOST_NAMED)).len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        return Err(Failure::usage(format!(
+            "{}: byte {position} of which segment? say the file, such as {}: {}{more}",
+            log.name,
+            first.name,
+            names.join(", ")
+        )));
+    }
+    let at = args.offset.map_or(0, |offset| {
         let before =
             segments.partition_point(|it| it.base_offset.is_some_and(|base| base <= offset));
         before.saturating_sub(1)

@@ -34,7 +34,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     paths: PathArgs,
 
-    /// A file, or a directory for -o segment and --name
+    /// A file, or a directory for -o segment and --name; .csv, .jsonl and .parquet say the form
+    /// where -o does not
     #[arg(long, value_name = "PATH")]
     to: Option<PathBuf>,
 
@@ -61,6 +62,7 @@ pub(crate) struct Args {
 
 /// Exports what the paths mean.
 pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
+    let global = &global.of_suffix(args.to.as_deref());
     let lines = [Output::Human, Output::Jsonl, Output::Csv, Output::Raw];
     global.only("export", &[&lines[..], &[Output::Segment, Output::Parquet]].concat())?;
     let to_segments = global.output() == Output::Segment;

@@ -24,7 +24,7 @@ const ACCOUNT: &str = "strandline-repair.json";
 
 /// Makes the mended copy.
 pub(super) fn out(plan: &Plan, args: &Args, global: &Global, place: &Place) -> Result<()> {
-    place.begin()?;
+    let _unfinished = place.begin()?;
     let built = build(plan, args, place).and_then(|()| prove(plan, global, place));
     if let Err(failure) = built.and_then(|()| place.finish()) {
         place.give_up();

@@ -78,7 +78,9 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
                 if stats.is_incomplete() {
                     exit = exit.and(Exit::Incomplete);
                 }
-                let told = tell(log, &stats, global)?;
+                let report = verified(log, global)?;
+                exit = exit.and(verify::unreadable(&report));
+                let told = tell(log, &stats, &report, global)?;
                 sections.push(page::section(log, &stats, &told, &global.times()));
             }
             Err(failure) => {
@@ -101,9 +103,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
 
 /// What `verify` finds, and what was in the way of counting, each with the bytes around its place:
 /// around the one bit that explains it, if that is what it is.
-fn tell(log: &OneLog, stats: &Stats, global: &Global) -> Result<Vec<Told>> {
-    let report = verified(log, global)?;
-    let mut told = Vec::new();
+fn tell(log: &OneLog, stats: &Stats, report: &Report, global: &Global) -> Result<Vec<Told>> {
+    let mut told = unread(report);
     for finding in report.findings.iter().filter(|it| it.severity > Severity::Info) {
         let flipped = match finding.explanation {
             Some(Explanation::FlippedBit { byte, .. }) => Some(byte),
@@ -135,6 +136,20 @@ fn tell(log: &OneLog, stats: &Stats, global: &Global) -> Result<Vec<Told>> {
     Ok(told)
 }
 
+/// What could not be verified.
+fn unread(report: &Report) -> Vec<Told> {
+    let told = |error: &strandline::Error| Told {
+        file: match error {
+            strandline::Error::Io { path, .. } => name_of(path),
+            _ => String::new(),
+        },
+        severity: words::severity(Severity::Error),
+        text: Failure::from(error.clone()).message,
+        bytes: None,
+    };
+    report.unreadable.iter().map(told).collect()
+}
+
 /// The bytes around a place of a file.
 fn around(path: &Path, at: u64) -> Result<Bytes> {
     let from = at.saturating_sub(BEFORE);
@@ -157,4 +172,22 @@ fn verified(log: &OneLog, global: &Global) -> Result<Report> {
         }
     }
     Ok(verify::work(verification, global))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_tells_of_files_that_could_not_be_verified() {
+        let mut report = Report::default();
+        report.unreadable.push(strandline::Error::Io {
+            doing: "read",
+            path: "t-0/00000000000000000000.log".into(),
+            source: std::sync::Arc::new(std::io::ErrorKind::PermissionDenied.into()),
+        });
+        let told = unread(&report);
+        assert_eq!(told[0].file, "t-0/00000000000000000000.log");
+        assert!(told[0].text.contains("cannot read"), "{}", told[0].text);
+    }
 }

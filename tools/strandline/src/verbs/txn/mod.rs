@@ -42,6 +42,7 @@ pub(crate) struct Args {
 /// Shows what the paths mean.
 pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     global.only("txn", &[Output::Human, Output::Jsonl])?;
+    global.shows_plain_bytes("txn")?;
     let (logs, exit) = args.paths.logs(global)?;
     let (ids, found) = Ids::beside(&logs, global)?;
     let mut txn = Txn {

@@ -177,10 +177,7 @@ impl<'a> Words<'a> {
         match finding.position {
             Some(position) => {
                 let file = name_of(&finding.path);
-                let first = finding.path.file_name().is_some_and(|name| {
-                    name.to_string_lossy().starts_with("00000000000000000000.")
-                });
-                let shown = if first { &partition } else { &file };
+                let shown = if is_only_segment(&finding.path) { &partition } else { &file };
                 format!(
                     "help: `strandline explain {shown} --position {position}` shows the bytes, \
                      `strandline repair {partition}` plans a mend"
@@ -189,6 +186,15 @@ impl<'a> Words<'a> {
             None => format!("help: `strandline repair {partition}` plans a mend"),
         }
     }
+}
+
+/// Whether no other segment lies beside a `.log`: then its directory stands for it.
+fn is_only_segment(path: &Path) -> bool {
+    let Some(Ok(entries)) = path.parent().map(std::fs::read_dir) else { return false };
+    let is_log = |path: &Path| path.extension().is_some_and(|end| end == "log");
+    entries
+        .flatten()
+        .all(|entry| !is_log(&entry.path()) || entry.path().file_name() == path.file_name())
 }
 
 /// What explains a finding, and what it means, for who sees its bytes.
