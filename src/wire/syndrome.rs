@@ -8,8 +8,9 @@ use super::crc32c;
 pub(crate) struct Sum {
     /// What one byte behind some bytes makes of their checksum, before it is inverted.
     table: [u32; 256],
-    /// The byte whose entry in the table begins with a byte: no two begin with the same.
-    begins: [u8; 256],
+    /// What takes a byte back from a difference of checksums, by the difference's first byte: the
+    /// entry of the table that begins with it (no two begin with the same) and which one that is.
+    back: [u32; 256],
 }
 
 /// CRC-32C, of record batches and our own files.
@@ -19,7 +20,7 @@ pub(crate) static CRC32: Sum = Sum::of(0xedb8_8320);
 
 impl Sum {
     const fn of(polynomial: u32) -> Sum {
-        let (mut table, mut begins) = ([0; 256], [0; 256]);
+        let (mut table, mut back) = ([0; 256], [0; 256]);
         let mut byte = 0;
         while byte < 256 {
             let mut crc = byte as u32;
@@ -29,28 +30,28 @@ impl Sum {
                 bit += 1;
             }
             table[byte] = crc;
-            begins[(crc >> 24) as usize] = byte as u8;
+            back[(crc >> 24) as usize] = (crc << 8) | byte as u32;
             byte += 1;
         }
-        Sum { table, begins }
+        Sum { table, back }
     }
 
     /// The only bit of `len` bytes that makes their checksum differ by `difference` when it is flipped:
     /// its byte, from the first, and its number in it. None if there is no such bit, or more than one.
     ///
     /// The checksum is linear: what a flipped bit does to it depends on the bit's distance from the end
-    /// alone. So the difference is led back over the bytes until it is that of a bit in the last one.
+    /// alone. So the difference is led back over the bytes until it is that of a bit in one.
     pub(crate) fn flipped_bit(&self, difference: u32, len: u64) -> Option<(u64, u8)> {
         let (mut difference, mut found) = (difference, None);
         for byte in (0..len).rev() {
-            if let Some(bit) = (0..8).find(|&bit| self.table[1 << bit] == difference) {
+            difference = (difference << 8) ^ self.back[(difference >> 24) as usize];
+            // What is left is what was flipped in this byte, if nothing was before it.
+            if difference <= 0xff && difference.is_power_of_two() {
                 if found.is_some() {
                     return None;
                 }
-                found = Some((byte, bit));
+                found = Some((byte, difference.trailing_zeros() as u8));
             }
-            let index = self.begins[(difference >> 24) as usize];
-            difference = ((difference ^ self.table[index as usize]) << 8) | u32::from(index);
         }
         found
     }
