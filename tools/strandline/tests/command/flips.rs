@@ -2,6 +2,7 @@
 //! run of the command for each would take too long.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use strandline::record::BatchHeader;
@@ -61,34 +62,67 @@ fn every_flipped_bit_of_a_log_of_ours_is_told_with_its_file_and_batch() {
     let (_root, partition) = log();
     assert_eq!(found(&verify(&partition)), Vec::<&Finding>::new());
     let all = std::env::var_os(ALL).is_some();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let flips: usize = std::thread::scope(|scope| {
+        let flip = |thread| flip((thread, threads), &partition, all);
+        let threads: Vec<_> = (0..threads).map(|at| scope.spawn(move || flip(at))).collect();
+        // What failed has been told, by that thread.
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert!(flips > if all { 500_000 } else { 500 }, "{flips}");
+    println!("{flips} flips told");
+}
+
+/// Flips bits of every file of a copy of a partition: one thread's share. Gives how many.
+fn flip((thread, threads): (usize, usize), partition: &Path, all: bool) -> usize {
+    let root = tempfile::tempdir().unwrap();
+    let partition = &copy(partition, root.path());
     let mut files: Vec<_> =
-        fs::read_dir(&partition).unwrap().map(|entry| entry.unwrap().path()).collect();
+        fs::read_dir(partition).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(files.len() >= 16, "{files:?}");
-    for file in &files {
-        let bytes = fs::read(file).unwrap();
-        let is_log = file.extension().is_some_and(|end| end == "log");
-        let batches = if is_log { batches(file) } else { Vec::new() };
+    let mut flips = 0;
+    for path in &files {
+        let bytes = fs::read(path).unwrap();
+        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+        let is_log = path.extension().is_some_and(|end| end == "log");
+        let batches = if is_log { batches(path) } else { Vec::new() };
         // In the gate each header is hit, the rest of a file here and there.
         let step = if all { 1 } else { (bytes.len() / 40).max(1) };
         let in_header =
             |at: u64| batches.iter().step_by(9).any(|&(from, ..)| at >= from && at < from + 23);
-        for at in 0..bytes.len() {
-            if !all && at % step != 0 && !in_header(at as u64) {
+        for (at, &byte) in bytes.iter().enumerate() {
+            let is_hit = all || at % step == 0 || in_header(at as u64);
+            if !is_hit || at / step % threads != thread {
                 continue;
             }
             let bits: Vec<usize> = if all { (0..8).collect() } else { vec![at % 8] };
             for bit in bits {
-                let mut flipped = bytes.clone();
-                flipped[at] ^= 1 << bit;
-                fs::write(file, &flipped).unwrap();
-                let report = verify(&partition);
-                judge(&report, file, &batches, (at as u64, bit as u8), flipped[at]);
+                let flipped = byte ^ 1 << bit;
+                file.write_all_at(&[flipped], at as u64).unwrap();
+                let report = verify(partition);
+                judge(&report, path, &batches, (at as u64, bit as u8), flipped);
+                flips += 1;
+            }
+            file.write_all_at(&[byte], at as u64).unwrap();
+        }
+    }
+    assert_eq!(found(&verify(partition)), Vec::<&Finding>::new());
+    flips
+}
+
+/// A partition once more, in another log directory that is as the first.
+fn copy(partition: &Path, to: &Path) -> PathBuf {
+    for dir in [partition.parent().unwrap(), partition] {
+        let into = if dir == partition { to.join(dir.file_name().unwrap()) } else { to.to_owned() };
+        fs::create_dir_all(&into).unwrap();
+        for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_file() {
+                fs::copy(entry.path(), into.join(entry.file_name())).unwrap();
             }
         }
-        fs::write(file, &bytes).unwrap();
     }
-    assert_eq!(found(&verify(&partition)), Vec::<&Finding>::new());
+    to.join(partition.file_name().unwrap())
 }
 
 #[track_caller]
