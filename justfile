@@ -58,6 +58,10 @@ follow-long RECORDS="10000000":
 flips-long:
     STRANDLINE_ALL_FLIPS=1 cargo test --test command every_flipped_bit_of_a_log -- --nocapture
 
+# The command as one file that needs nothing of the system (README: which target for what).
+static TARGET="x86_64-unknown-linux-musl":
+    RUSTFLAGS="-C target-feature=+crt-static" cargo build --release -p strandline-cli --target {{TARGET}}
+
 # Every system call with every error, once and from then on; needs strace, takes minutes.
 error-sweep-long:
     STRANDLINE_SWEEP=1 cargo test --release --test machine -- an_error_of_any_call
