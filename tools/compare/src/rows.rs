@@ -1,7 +1,7 @@
 //! The rows of the table: what work is done, and by which limit it is measured.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::limits::{GroupCommit, Limit};
 use crate::peers::{self, strandline::Strandline};
@@ -183,10 +183,10 @@ impl Work {
         let (Work::Scan(shape, batches) | Work::Get(shape, batches, _)) = self else {
             return subjects.iter().map(|_| None).collect();
         };
-        let one = |(number, subject): (usize, &Box<dyn Subject>)| {
+        let one = |(number, subject): (usize, &dyn Subject)| {
             subject.stored(&dir.join(format!("{number}-stored")), shape, batches)
         };
-        subjects.iter().enumerate().map(one).collect()
+        subjects.iter().map(AsRef::as_ref).enumerate().map(one).collect()
     }
 
     /// How much was done, in the unit of the row, and how long it took.
@@ -216,25 +216,25 @@ impl Work {
                 Some(((writers * each) as f64, subject.group(dir, bytes, writers, each)?))
             }
             Work::Scan(shape, batches) => {
-                let stored = stored?;
-                let started = Instant::now();
-                let seen = stored.scan();
-                let took = started.elapsed();
+                let (seen, took) = stored?.timed_scan();
                 // A limit sees the bytes of the file; the payload is the same for all.
                 (seen > 0).then(|| (megabytes(shape.payload() * batches), whole(took)))
             }
             Work::Get(shape, batches, times) => {
-                let stored = stored?;
-                let (records, mut state) = ((shape.records * batches) as u64, seed);
-                let started = Instant::now();
-                let mut seen = 0;
-                for _ in 0..times {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    seen += stored.get((state >> 33) % records);
-                }
-                let took = started.elapsed();
+                let numbers = at_random((shape.records * batches) as u64, times, seed);
+                let (seen, took) = stored?.timed_gets(&numbers);
                 (seen > 0).then(|| (times as f64 / 1e3, whole(took)))
             }
         }
     }
+}
+
+/// So many numbers below a bound.
+fn at_random(bound: u64, count: usize, seed: u64) -> Vec<u64> {
+    let mut state = seed;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) % bound
+    };
+    std::iter::repeat_with(next).take(count).collect()
 }

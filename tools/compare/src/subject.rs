@@ -1,7 +1,7 @@
 //! What is compared: a log, a limit of the machine, or a plain loop that does the same.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a write has survived when it returns, and what a read is sure of.
 #[derive(Clone, Copy, Debug)]
@@ -66,13 +66,27 @@ pub trait Stored {
 
     /// Reads the record with this number; the bytes of its value.
     fn get(&mut self, number: u64) -> usize;
+
+    /// A scan with the time it took.
+    fn timed_scan(&mut self) -> (usize, Duration) {
+        let started = Instant::now();
+        let seen = self.scan();
+        (seen, started.elapsed())
+    }
+
+    /// Reads records one after another, with the time that took.
+    fn timed_gets(&mut self, numbers: &[u64]) -> (usize, Duration) {
+        let started = Instant::now();
+        let seen = numbers.iter().map(|&number| self.get(number)).sum();
+        (seen, started.elapsed())
+    }
 }
 
 /// Times each run of `work`.
 pub fn each(times: usize, mut work: impl FnMut(usize)) -> Times {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let one = |n| {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         work(n);
         started.elapsed()
     };
@@ -86,7 +100,7 @@ pub fn together<W: FnMut(usize)>(
     times: usize,
     make: impl Fn() -> W + Sync,
 ) -> Times {
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let each = std::thread::scope(|scope| {
         let threads: Vec<_> =
             (0..writers).map(|_| scope.spawn(|| each(times, make()).each)).collect();

@@ -3,6 +3,7 @@
 
 mod commitlog;
 mod fjall;
+mod kafka;
 #[cfg(feature = "kafko")]
 mod kafko;
 mod okaywal;
@@ -17,7 +18,7 @@ use crate::subject::Subject;
 
 /// All but strandline.
 pub fn all() -> Vec<Box<dyn Subject>> {
-    vec![
+    let mut all: Vec<Box<dyn Subject>> = vec![
         Box::new(commitlog::Peer),
         Box::new(seglog::Peer),
         Box::new(okaywal::Peer),
@@ -28,5 +29,9 @@ pub fn all() -> Vec<Box<dyn Subject>> {
         Box::new(sqlite::Peer),
         #[cfg(feature = "kafko")]
         Box::new(kafko::Peer),
-    ]
+    ];
+    if kafka::is_at_hand() {
+        all.push(Box::new(kafka::Peer));
+    }
+    all
 }
