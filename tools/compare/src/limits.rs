@@ -204,7 +204,7 @@ impl Subject for GroupCommit {
     }
 
     fn group(&self, dir: &Path, bytes: usize, writers: usize, times: usize) -> Option<Times> {
-        let (file, source) = (create(dir), vec![b'x'; framed(Shape { records: 1, bytes })]);
+        let (file, source) = (create(dir), vec![b'x'; framed(Shape::one(bytes))]);
         let (group, done) = (Mutex::new(Group::default()), Condvar::new());
         Some(together(writers, times, || {
             |_| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::limits::{GroupCommit, Limit};
 use crate::peers::{self, strandline::Strandline};
-use crate::subject::{Shape, Stored, Subject, Times};
+use crate::subject::{Shape, Stored, Subject, Times, stirred};
 
 /// One kind of work.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,7 @@ pub struct Row {
 }
 
 const fn batches(records: usize, bytes: usize) -> Shape {
-    Shape { records, bytes }
+    Shape { records, bytes, mixed: false }
 }
 
 pub const ROWS: &[Row] = &[
@@ -81,6 +81,12 @@ pub const ROWS: &[Row] = &[
     Row {
         name: "scan, 100-byte records in batches of 64 KiB",
         work: Work::Scan(batches(590, 100), 1000),
+        unit: "MB/s",
+        limit: "read + checksum of strandline's file",
+    },
+    Row {
+        name: "scan, records of 50 to 150 bytes in batches of 64 KiB",
+        work: Work::Scan(Shape { records: 590, bytes: 100, mixed: true }, 1000),
         unit: "MB/s",
         limit: "read + checksum of strandline's file",
     },
@@ -233,7 +239,7 @@ impl Work {
 fn at_random(bound: u64, count: usize, seed: u64) -> Vec<u64> {
     let mut state = seed;
     let next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state = stirred(state);
         (state >> 33) % bound
     };
     std::iter::repeat_with(next).take(count).collect()

@@ -1,6 +1,7 @@
 //! What is compared: a log, a limit of the machine, or a plain loop that does the same.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// What a write has survived when it returns, and what a read is sure of.
@@ -17,13 +18,57 @@ pub struct Promise {
 pub struct Shape {
     pub records: usize,
     pub bytes: usize,
+    /// Whether that is but their mean, and each has from half to one and a half of it.
+    pub mixed: bool,
 }
 
 impl Shape {
+    /// A batch of one record.
+    pub const fn one(bytes: usize) -> Shape {
+        Shape { records: 1, bytes, mixed: false }
+    }
+
+    /// The values of such records.
+    pub fn values(self) -> Values {
+        let most = if self.mixed { self.bytes + self.bytes / 2 } else { self.bytes };
+        Values { shape: self, bytes: vec![b'x'; most], state: AtomicU64::new(0) }
+    }
+
     /// Bytes of all values.
     pub fn payload(self) -> usize {
         self.records * self.bytes
     }
+}
+
+/// Values of records, one after another: the same ones for everybody.
+pub struct Values {
+    pub shape: Shape,
+    bytes: Vec<u8>,
+    state: AtomicU64,
+}
+
+impl Values {
+    /// The next one.
+    pub fn draw(&self) -> &[u8] {
+        &self.bytes[..self.draw_len()]
+    }
+
+    /// The next one's length.
+    pub fn draw_len(&self) -> usize {
+        let Shape { bytes, mixed, .. } = self.shape;
+        if !mixed {
+            return bytes;
+        }
+        // Where several threads draw, some may draw the same.
+        let state = stirred(self.state.load(Ordering::Relaxed));
+        self.state.store(state, Ordering::Relaxed);
+        bytes / 2 + (state >> 33) as usize % (bytes + 1)
+    }
+}
+
+/// The next state of a simple generator of numbers, whose upper bits are good.
+pub fn stirred(state: u64) -> u64 {
+    state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1)
 }
 
 /// How long each operation took, and all of them together.

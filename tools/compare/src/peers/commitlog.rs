@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use commitlog::message::{MessageBuf, MessageSet};
 use commitlog::{CommitLog, LogOptions, ReadLimit};
 
-use crate::subject::{Promise, Shape, Stored, Subject};
+use crate::subject::{Promise, Shape, Stored, Subject, Values};
 
 pub struct Peer;
 
@@ -18,10 +18,10 @@ fn open(dir: &Path) -> CommitLog {
     CommitLog::new(options).expect("a log")
 }
 
-fn append(log: &mut CommitLog, buffer: &mut MessageBuf, shape: Shape, value: &[u8]) {
+fn append(log: &mut CommitLog, buffer: &mut MessageBuf, shape: Shape, values: &Values) {
     buffer.clear();
     for _ in 0..shape.records {
-        buffer.push(value).expect("a message");
+        buffer.push(values.draw()).expect("a message");
     }
     log.append(buffer).expect("an append");
 }
@@ -36,21 +36,21 @@ impl Subject for Peer {
     }
 
     fn append(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Duration> {
-        let (mut log, value) = (open(dir), vec![b'x'; shape.bytes]);
+        let (mut log, values) = (open(dir), shape.values());
         let mut buffer = MessageBuf::default();
-        append(&mut log, &mut buffer, shape, &value);
+        append(&mut log, &mut buffer, shape, &values);
         let started = Instant::now();
         for _ in 0..batches {
-            append(&mut log, &mut buffer, shape, &value);
+            append(&mut log, &mut buffer, shape, &values);
         }
         Some(started.elapsed())
     }
 
     fn stored(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
-        let (mut log, value) = (open(dir), vec![b'x'; shape.bytes]);
+        let (mut log, values) = (open(dir), shape.values());
         let mut buffer = MessageBuf::default();
         for _ in 0..batches {
-            append(&mut log, &mut buffer, shape, &value);
+            append(&mut log, &mut buffer, shape, &values);
         }
         log.flush().expect("a flush");
         Some(Box::new(Log(log, shape)))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use crate::subject::{Promise, Shape, Stored, Subject, Times, each, together};
+use crate::subject::{Promise, Shape, Stored, Subject, Times, Values, each, together};
 
 pub struct Peer;
 
@@ -20,12 +20,12 @@ fn append(
     (db, log): &(Database, Keyspace),
     first: u64,
     shape: Shape,
-    value: &[u8],
+    values: &Values,
     how: PersistMode,
 ) {
     let mut batch = db.batch().durability(Some(how));
     for number in first..first + shape.records as u64 {
-        batch.insert(log, number.to_be_bytes(), value);
+        batch.insert(log, number.to_be_bytes(), values.draw());
     }
     batch.commit().expect("a commit");
 }
@@ -40,35 +40,35 @@ impl Subject for Peer {
     }
 
     fn append(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Duration> {
-        let (db, value) = (open(dir), vec![b'x'; shape.bytes]);
+        let (db, values) = (open(dir), shape.values());
         let started = Instant::now();
         for batch in 0..batches {
-            append(&db, (batch * shape.records) as u64, shape, &value, PersistMode::Buffer);
+            append(&db, (batch * shape.records) as u64, shape, &values, PersistMode::Buffer);
         }
         Some(started.elapsed())
     }
 
     fn durable(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Times> {
-        let (db, value) = (open(dir), vec![b'x'; shape.bytes]);
+        let (db, values) = (open(dir), shape.values());
         Some(each(batches, |batch| {
-            append(&db, (batch * shape.records) as u64, shape, &value, PersistMode::SyncData);
+            append(&db, (batch * shape.records) as u64, shape, &values, PersistMode::SyncData);
         }))
     }
 
     fn group(&self, dir: &Path, bytes: usize, writers: usize, times: usize) -> Option<Times> {
-        let (db, value, next) = (open(dir), vec![b'x'; bytes], AtomicU64::new(0));
+        let (db, values, next) = (open(dir), Shape::one(bytes).values(), AtomicU64::new(0));
         Some(together(writers, times, || {
             |_| {
                 let first = next.fetch_add(1, Ordering::Relaxed);
-                append(&db, first, Shape { records: 1, bytes }, &value, PersistMode::SyncData);
+                append(&db, first, Shape::one(bytes), &values, PersistMode::SyncData);
             }
         }))
     }
 
     fn stored(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
-        let (db, value) = (open(dir), vec![b'x'; shape.bytes]);
+        let (db, values) = (open(dir), shape.values());
         for batch in 0..batches {
-            append(&db, (batch * shape.records) as u64, shape, &value, PersistMode::Buffer);
+            append(&db, (batch * shape.records) as u64, shape, &values, PersistMode::Buffer);
         }
         db.1.rotate_memtable_and_wait().expect("a flush");
         Some(Box::new(Log(db)))

@@ -139,7 +139,7 @@ impl Subject for Peer {
     }
 
     fn stored(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
-        work("store", dir, &[shape.records, shape.bytes, batches])?;
+        work("store", dir, &[shape.records, shape.bytes, batches, shape.mixed.into()])?;
         Some(Box::new(Log(dir.to_str().expect("a path").to_owned())))
     }
 }

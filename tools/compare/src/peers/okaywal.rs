@@ -51,14 +51,16 @@ impl Subject for Peer {
     }
 
     fn stored(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
-        let (log, value) = (open(dir), vec![b'x'; shape.bytes]);
+        let (log, values) = (open(dir), shape.values());
         let mut chunks = Vec::new();
         for _ in 0..batches {
             let mut entry = log.begin_entry().expect("an entry");
-            chunks.extend((0..shape.records).map(|_| entry.write_chunk(&value).expect("a chunk")));
+            for _ in 0..shape.records {
+                chunks.push(entry.write_chunk(values.draw()).expect("a chunk"));
+            }
             entry.commit().expect("a commit");
         }
-        Some(Box::new(Log { log, chunks, room: value }))
+        Some(Box::new(Log { log, chunks, room: Vec::new() }))
     }
 }
 
@@ -78,6 +80,7 @@ impl Stored for Log {
     fn get(&mut self, number: u64) -> usize {
         let chunk = &self.chunks[number as usize];
         let mut reader = self.log.read_at(chunk.position).expect("a chunk");
+        self.room.resize(chunk.length as usize, 0);
         reader.read_exact(&mut self.room).expect("a read");
         assert!(reader.crc_is_valid().expect("a read"));
         self.room.len()

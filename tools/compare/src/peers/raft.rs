@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use protobuf::well_known_types::BytesValue;
 use raft_engine::{Config, Engine, LogBatch, MessageExt, ReadableSize};
 
-use crate::subject::{Promise, Shape, Stored, Subject, Times, each, together};
+use crate::subject::{Promise, Shape, Stored, Subject, Times, Values, each, together};
 
 pub struct Peer;
 
@@ -36,15 +36,15 @@ fn open(dir: &Path) -> Engine {
     Engine::open(config).expect("an engine")
 }
 
-fn append(engine: &Engine, (group, first): (u64, u64), shape: Shape, sync: bool) {
+fn append(engine: &Engine, (group, first): (u64, u64), values: &Values, sync: bool) {
     let entry = |index: u64| {
-        let mut value = vec![b'x'; shape.bytes];
+        let mut value = values.draw().to_vec();
         value[..8].copy_from_slice(&index.to_le_bytes());
         let mut entry = BytesValue::new();
         entry.set_value(value);
         entry
     };
-    let entries: Vec<_> = (first..first + shape.records as u64).map(entry).collect();
+    let entries: Vec<_> = (first..first + values.shape.records as u64).map(entry).collect();
     let mut batch = LogBatch::default();
     batch.add_entries::<Numbered>(group, &entries).expect("a batch");
     engine.write(&mut batch, sync).expect("a write");
@@ -60,35 +60,36 @@ impl Subject for Peer {
     }
 
     fn append(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Duration> {
-        let engine = open(dir);
+        let (engine, values) = (open(dir), shape.values());
         let started = Instant::now();
         for batch in 0..batches {
-            append(&engine, (GROUP, (batch * shape.records) as u64 + 1), shape, false);
+            append(&engine, (GROUP, (batch * shape.records) as u64 + 1), &values, false);
         }
         Some(started.elapsed())
     }
 
     fn durable(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Times> {
-        let engine = open(dir);
+        let (engine, values) = (open(dir), shape.values());
         Some(each(batches, |batch| {
-            append(&engine, (GROUP, (batch * shape.records) as u64 + 1), shape, true);
+            append(&engine, (GROUP, (batch * shape.records) as u64 + 1), &values, true);
         }))
     }
 
     fn group(&self, dir: &Path, bytes: usize, writers: usize, times: usize) -> Option<Times> {
         // A group of entries for each writer: indexes have to follow one another.
         let (engine, next) = (open(dir), AtomicU64::new(1));
+        let values = Shape::one(bytes).values();
         Some(together(writers, times, || {
             let group = next.fetch_add(1, Ordering::Relaxed);
-            let engine = &engine;
-            move |n| append(engine, (group, n as u64 + 1), Shape { records: 1, bytes }, true)
+            let (engine, values) = (&engine, &values);
+            move |n| append(engine, (group, n as u64 + 1), values, true)
         }))
     }
 
     fn stored(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
-        let engine = open(dir);
+        let (engine, values) = (open(dir), shape.values());
         for batch in 0..batches {
-            append(&engine, (GROUP, (batch * shape.records) as u64 + 1), shape, false);
+            append(&engine, (GROUP, (batch * shape.records) as u64 + 1), &values, false);
         }
         engine.sync().expect("a sync");
         Some(Box::new(Log { engine, end: (batches * shape.records) as u64 + 1 }))

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::subject::{Promise, Shape, Stored, Subject, Times, each, together};
+use crate::subject::{Promise, Shape, Stored, Subject, Times, Values, each, together};
 
 pub struct Peer;
 
@@ -16,13 +16,13 @@ fn open(dir: &Path) -> Database {
     Database::create(dir.join("redb")).expect("a database")
 }
 
-fn append(db: &Database, first: u64, shape: Shape, value: &[u8], durability: Durability) {
+fn append(db: &Database, first: u64, shape: Shape, values: &Values, durability: Durability) {
     let mut write = db.begin_write().expect("a transaction");
     write.set_durability(durability).expect("a durability");
     {
         let mut table = write.open_table(LOG).expect("a table");
         for number in first..first + shape.records as u64 {
-            table.insert(number, value).expect("an insert");
+            table.insert(number, values.draw()).expect("an insert");
         }
     }
     write.commit().expect("a commit");
@@ -38,42 +38,42 @@ impl Subject for Peer {
     }
 
     fn append(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Duration> {
-        let (db, value) = (open(dir), vec![b'x'; shape.bytes]);
+        let (db, values) = (open(dir), shape.values());
         let started = Instant::now();
         for batch in 0..batches {
             let first = (batch * shape.records) as u64;
-            append(&db, first, shape, &value, Durability::None);
+            append(&db, first, shape, &values, Durability::None);
         }
         Some(started.elapsed())
     }
 
     fn durable(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Times> {
-        let (db, value) = (open(dir), vec![b'x'; shape.bytes]);
+        let (db, values) = (open(dir), shape.values());
         Some(each(batches, |batch| {
             let first = (batch * shape.records) as u64;
-            append(&db, first, shape, &value, Durability::Immediate);
+            append(&db, first, shape, &values, Durability::Immediate);
         }))
     }
 
     fn group(&self, dir: &Path, bytes: usize, writers: usize, times: usize) -> Option<Times> {
-        let (db, value) = (open(dir), vec![b'x'; bytes]);
+        let (db, values) = (open(dir), Shape::one(bytes).values());
         let next = std::sync::atomic::AtomicU64::new(0);
         Some(together(writers, times, || {
             |_| {
                 let first = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                let shape = Shape { records: 1, bytes };
-                append(&db, first, shape, &value, Durability::Immediate);
+                let shape = Shape::one(bytes);
+                append(&db, first, shape, &values, Durability::Immediate);
             }
         }))
     }
 
     fn stored(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
-        let (db, value) = (open(dir), vec![b'x'; shape.bytes]);
+        let (db, values) = (open(dir), shape.values());
         for batch in 0..batches {
             let first = (batch * shape.records) as u64;
-            append(&db, first, shape, &value, Durability::None);
+            append(&db, first, shape, &values, Durability::None);
         }
-        append(&db, (batches * shape.records) as u64, shape, &value, Durability::Immediate);
+        append(&db, (batches * shape.records) as u64, shape, &values, Durability::Immediate);
         Some(Box::new(Log(db)))
     }
 }

@@ -48,10 +48,10 @@ impl Subject for Peer {
     }
 
     fn stored(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
-        let (mut writer, value) = (create(dir, shape, batches), vec![b'x'; shape.bytes]);
+        let (mut writer, values) = (create(dir, shape, batches), shape.values());
         let mut places = Vec::new();
         for _ in 0..shape.records * batches {
-            places.push(writer.append_data(&value).expect("an append").0);
+            places.push(writer.append_data(values.draw()).expect("an append").0);
         }
         writer.sync().expect("a sync");
         let flushed = Some(writer.flushed_offset());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
-use crate::subject::{Promise, Shape, Stored, Subject, Times, each, together};
+use crate::subject::{Promise, Shape, Stored, Subject, Times, Values, each, together};
 
 pub struct Peer;
 
@@ -24,13 +24,13 @@ fn connect(path: &PathBuf, synchronous: &str) -> Connection {
     db
 }
 
-fn append(db: &mut Connection, shape: Shape, value: &[u8]) {
+fn append(db: &mut Connection, shape: Shape, values: &Values) {
     let write = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate);
     let write = write.expect("a transaction");
     {
         let mut insert = write.prepare_cached("INSERT INTO log (value) VALUES (?1)").expect("SQL");
         for _ in 0..shape.records {
-            insert.execute(params![value]).expect("an insert");
+            insert.execute(params![values.draw()]).expect("an insert");
         }
     }
     write.commit().expect("a commit");
@@ -46,33 +46,33 @@ impl Subject for Peer {
     }
 
     fn append(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Duration> {
-        let (mut db, value) = (open(dir, "OFF"), vec![b'x'; shape.bytes]);
+        let (mut db, values) = (open(dir, "OFF"), shape.values());
         let started = Instant::now();
         for _ in 0..batches {
-            append(&mut db, shape, &value);
+            append(&mut db, shape, &values);
         }
         Some(started.elapsed())
     }
 
     fn durable(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Times> {
-        let (mut db, value) = (open(dir, "FULL"), vec![b'x'; shape.bytes]);
-        Some(each(batches, |_| append(&mut db, shape, &value)))
+        let (mut db, values) = (open(dir, "FULL"), shape.values());
+        Some(each(batches, |_| append(&mut db, shape, &values)))
     }
 
     fn group(&self, dir: &Path, bytes: usize, writers: usize, times: usize) -> Option<Times> {
         drop(open(dir, "FULL"));
-        let (path, value) = (dir.join("sqlite"), vec![b'x'; bytes]);
+        let (path, values) = (dir.join("sqlite"), Shape::one(bytes).values());
         Some(together(writers, times, || {
             let mut db = connect(&path, "FULL");
-            let value = &value;
-            move |_| append(&mut db, Shape { records: 1, bytes }, value)
+            let values = &values;
+            move |_| append(&mut db, Shape::one(bytes), values)
         }))
     }
 
     fn stored(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
-        let (mut db, value) = (open(dir, "OFF"), vec![b'x'; shape.bytes]);
+        let (mut db, values) = (open(dir, "OFF"), shape.values());
         for _ in 0..batches {
-            append(&mut db, shape, &value);
+            append(&mut db, shape, &values);
         }
         db.pragma_update(None, "wal_checkpoint", "TRUNCATE").expect("a checkpoint");
         Some(Box::new(Log(db)))

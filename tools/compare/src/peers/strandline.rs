@@ -36,11 +36,11 @@ fn batch(shape: Shape) -> Batch {
 
 /// Appends through the appender that gathers, a batch at a time.
 fn fill(log: &Log, shape: Shape, batches: usize) {
-    let value = vec![b'x'; shape.bytes];
+    let values = shape.values();
     let size = batch(shape).size_bytes();
     let mut appender = log.appender(size, Duration::ZERO).durability(Durability::Written);
     for _ in 0..shape.records * batches {
-        appender.push(Record::new().value(&value)).expect("an append");
+        appender.push(Record::new().value(values.draw())).expect("an append");
     }
     appender.flush().expect("an append");
 }
@@ -89,7 +89,7 @@ impl Subject for Strandline {
         let Opened { _store, log } = self.open(dir);
         Some(together(writers, times, || {
             let log = log.clone();
-            let mut one = batch(Shape { records: 1, bytes });
+            let mut one = batch(Shape::one(bytes));
             move |_| {
                 log.append(&mut one, Durability::Synced).expect("an append");
             }

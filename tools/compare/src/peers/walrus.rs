@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use walrus_rust::{FsyncSchedule, ReadConsistency, Walrus};
 
-use crate::subject::{Promise, Shape, Stored, Subject, Times, each, together};
+use crate::subject::{Promise, Shape, Stored, Subject, Times, Values, each, together};
 
 pub struct Peer;
 
@@ -19,13 +19,14 @@ fn open(dir: &Path, sync: FsyncSchedule) -> Walrus {
 }
 
 /// Where each append is synced a batch shares a sync; else one by one is faster than its batches.
-fn append(log: &Walrus, shape: Shape, value: &[u8], sync: bool) {
+fn append(log: &Walrus, shape: Shape, values: &Values, sync: bool) {
     if shape.records > 1 && sync {
-        log.batch_append_for_topic(TOPIC, &vec![value; shape.records]).expect("an append");
+        let batch: Vec<_> = (0..shape.records).map(|_| values.draw()).collect();
+        log.batch_append_for_topic(TOPIC, &batch).expect("an append");
         return;
     }
     for _ in 0..shape.records {
-        log.append_for_topic(TOPIC, value).expect("an append");
+        log.append_for_topic(TOPIC, values.draw()).expect("an append");
     }
 }
 
@@ -39,30 +40,30 @@ impl Subject for Peer {
     }
 
     fn append(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Duration> {
-        let (log, value) = (open(dir, FsyncSchedule::NoFsync), vec![b'x'; shape.bytes]);
-        append(&log, shape, &value, false);
+        let (log, values) = (open(dir, FsyncSchedule::NoFsync), shape.values());
+        append(&log, shape, &values, false);
         let started = Instant::now();
         for _ in 0..batches {
-            append(&log, shape, &value, false);
+            append(&log, shape, &values, false);
         }
         Some(started.elapsed())
     }
 
     fn durable(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Times> {
-        let (log, value) = (open(dir, FsyncSchedule::SyncEach), vec![b'x'; shape.bytes]);
-        Some(each(batches, |_| append(&log, shape, &value, true)))
+        let (log, values) = (open(dir, FsyncSchedule::SyncEach), shape.values());
+        Some(each(batches, |_| append(&log, shape, &values, true)))
     }
 
     fn group(&self, dir: &Path, bytes: usize, writers: usize, times: usize) -> Option<Times> {
-        let (log, value) = (open(dir, FsyncSchedule::SyncEach), vec![b'x'; bytes]);
-        let shape = Shape { records: 1, bytes };
-        Some(together(writers, times, || |_| append(&log, shape, &value, true)))
+        let (log, values) = (open(dir, FsyncSchedule::SyncEach), Shape::one(bytes).values());
+        let shape = Shape::one(bytes);
+        Some(together(writers, times, || |_| append(&log, shape, &values, true)))
     }
 
     fn stored(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
-        let (log, value) = (open(dir, FsyncSchedule::NoFsync), vec![b'x'; shape.bytes]);
+        let (log, values) = (open(dir, FsyncSchedule::NoFsync), shape.values());
         for _ in 0..batches {
-            append(&log, shape, &value, false);
+            append(&log, shape, &values, false);
         }
         Some(Box::new(Log(log)))
     }

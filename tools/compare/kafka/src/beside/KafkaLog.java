@@ -3,6 +3,7 @@ package beside;
 import java.io.File;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.kafka.common.compress.Compression;
@@ -46,17 +47,36 @@ final class KafkaLog implements AutoCloseable {
                 new LogDirFailureChannel(1), true, Optional.empty());
     }
 
-    /** Builds batches of equal records, each in the same memory, and appends them. One for each thread. */
+    /**
+     * Builds batches, each in the same memory, and appends them. One for each thread. Records are of so
+     * many bytes, or, if they are mixed, of half of that to one and a half.
+     */
     final class Writer {
         private final int records;
-        private final byte[] value;
+        private final int bytes;
+        private final boolean mixed;
+        private final ByteBuffer value;
         private final ByteBuffer buffer;
+        private long state = 0;
 
-        Writer(int records, int bytes) {
+        Writer(int records, int bytes, boolean mixed) {
             this.records = records;
-            value = new byte[bytes];
-            java.util.Arrays.fill(value, (byte) 'x');
-            buffer = ByteBuffer.allocate(128 + records * (bytes + 32));
+            this.bytes = bytes;
+            this.mixed = mixed;
+            byte[] most = new byte[2 * bytes];
+            Arrays.fill(most, (byte) 'x');
+            value = ByteBuffer.wrap(most);
+            buffer = ByteBuffer.allocate(128 + records * (2 * bytes + 32));
+        }
+
+        private ByteBuffer draw() {
+            if (mixed) {
+                state = state * 6_364_136_223_846_793_005L + 1;
+                value.limit(bytes / 2 + (int) ((state >>> 33) % (bytes + 1)));
+            } else {
+                value.limit(bytes);
+            }
+            return value;
         }
 
         /** The offset behind the batch. */
@@ -66,7 +86,7 @@ final class KafkaLog implements AutoCloseable {
                     MemoryRecords.builder(buffer, Compression.NONE, TimestampType.CREATE_TIME, 0);
             long now = System.currentTimeMillis();
             for (int number = 0; number < records; number++) {
-                batch.append(now, null, value);
+                batch.append(now, null, draw());
             }
             return log.appendAsLeader(batch.build(), 0).lastOffset() + 1;
         }

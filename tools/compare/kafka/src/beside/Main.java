@@ -26,7 +26,7 @@ import org.slf4j.LoggerFactory;
  * append  DIRECTORY RECORDS BYTES BATCHES   nanoseconds
  * durable DIRECTORY RECORDS BYTES BATCHES   nanoseconds, and those of each
  * group   DIRECTORY BYTES WRITERS EACH      nanoseconds, and those of each
- * store   DIRECTORY RECORDS BYTES BATCHES   0; the log stays open until it is closed
+ * store   DIRECTORY RECORDS BYTES BATCHES MIXED   0; the log stays open until it is closed
  * scan    DIRECTORY                         nanoseconds, bytes of all values
  * get     DIRECTORY OFFSET...               nanoseconds, bytes of their values
  * close   DIRECTORY                         0
@@ -102,7 +102,7 @@ public final class Main {
                 return group(dir, bytes, writers, each);
             }
             case "store":
-                return store(dir, number(words[2]), number(words[3]), number(words[4]));
+                return store(dir, number(words[2]), number(words[3]), number(words[4]), words[5].equals("1"));
             case "scan":
                 warmUp("scan " + dir, () -> scan(dir));
                 return scan(dir);
@@ -163,7 +163,7 @@ public final class Main {
     private static List<Long> append(String dir, int records, int bytes, int batches, boolean durable)
             throws Exception {
         try (KafkaLog log = new KafkaLog(dir)) {
-            KafkaLog.Writer writer = log.new Writer(records, bytes);
+            KafkaLog.Writer writer = log.new Writer(records, bytes, false);
             writer.append();
             if (durable) {
                 return each(batches, writer::appendDurably);
@@ -194,7 +194,7 @@ public final class Main {
         try (KafkaLog log = new KafkaLog(dir)) {
             List<Callable<List<Long>>> work = new ArrayList<>();
             for (int number = 0; number < writers; number++) {
-                KafkaLog.Writer writer = log.new Writer(1, bytes);
+                KafkaLog.Writer writer = log.new Writer(1, bytes, false);
                 work.add(() -> each(times, writer::appendDurably));
             }
             List<Long> took = new ArrayList<>();
@@ -210,9 +210,10 @@ public final class Main {
         }
     }
 
-    private List<Long> store(String dir, int records, int bytes, int batches) throws IOException {
+    private List<Long> store(String dir, int records, int bytes, int batches, boolean mixed)
+            throws IOException {
         KafkaLog log = new KafkaLog(dir);
-        KafkaLog.Writer writer = log.new Writer(records, bytes);
+        KafkaLog.Writer writer = log.new Writer(records, bytes, mixed);
         for (int batch = 0; batch < batches; batch++) {
             writer.append();
         }
