@@ -4,11 +4,14 @@
 mod commitlog;
 mod fjall;
 mod kafka;
-#[cfg(feature = "kafko")]
 mod kafko;
+#[cfg(feature = "krabka")]
+mod krabka;
 mod okaywal;
 mod raft;
 mod redb;
+#[cfg(feature = "rocksdb")]
+mod rocksdb;
 mod seglog;
 mod sqlite;
 pub mod strandline;
@@ -27,8 +30,11 @@ pub fn all() -> Vec<Box<dyn Subject>> {
         Box::new(redb::Peer),
         Box::new(fjall::Peer),
         Box::new(sqlite::Peer),
-        #[cfg(feature = "kafko")]
         Box::new(kafko::Peer),
+        #[cfg(feature = "krabka")]
+        Box::new(krabka::Peer),
+        #[cfg(feature = "rocksdb")]
+        Box::new(rocksdb::Peer),
     ];
     if kafka::is_at_hand() {
         all.push(Box::new(kafka::Peer));
