@@ -1,8 +1,10 @@
-//! How long after an append is called a reader of another store handle, as in another process, has the
-//! record: beside a byte through a pipe in the same run, which is what waking another thread costs.
+//! How long after an append is called a waiting reader has the record: one of another store handle, as
+//! in another process, beside a byte through a pipe, and one of the same log beside a bare condition
+//! variable, in the same run. What they are beside is what waking another thread costs.
 
 use std::io::{Read, Write, pipe};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use strandline::{Batch, Durability, FetchOptions, Record, Store, TopicOptions};
@@ -14,14 +16,29 @@ const PAUSE: Duration = Duration::from_millis(1);
 fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         // `cargo test --benches` only asks whether it runs.
-        let _ = (appends(10), bytes(10));
+        let _ = (appends(10, Reader::Beside), bytes(10), appends(10, Reader::Within), wakes(10));
         return;
     }
-    let (append, byte) = (appends(SAMPLES), bytes(SAMPLES));
-    println!("follow/append to reader  {}", told(&append));
-    println!("follow/byte through pipe {}", told(&byte));
-    let ratio = |at: f64| quantile(&append, at) as f64 / quantile(&byte, at) as f64;
-    println!("follow/ratio             p50 {:.1}  p99 {:.1}", ratio(0.5), ratio(0.99));
+    compare(
+        "another process",
+        &appends(SAMPLES, Reader::Beside),
+        "byte through pipe",
+        &bytes(SAMPLES),
+    );
+    compare(
+        "the same log",
+        &appends(SAMPLES, Reader::Within),
+        "condition variable",
+        &wakes(SAMPLES),
+    );
+}
+
+/// Prints both, and the ratios of their quantiles.
+fn compare(reader: &str, append: &[u64], limit_name: &str, limit: &[u64]) {
+    println!("follow/append to a reader of {reader:<16} {}", told(append));
+    println!("follow/{limit_name:<38} {}", told(limit));
+    let ratio = |at: f64| quantile(append, at) as f64 / quantile(limit, at) as f64;
+    println!("follow/{:<38} p50 {:.1}  p99 {:.1}", "ratio", ratio(0.5), ratio(0.99));
 }
 
 fn told(sorted: &[u64]) -> String {
@@ -65,14 +82,26 @@ fn latencies(
     took
 }
 
-fn appends(samples: usize) -> Vec<u64> {
+/// Which handle the reader has.
+#[derive(Clone, Copy)]
+enum Reader {
+    /// One of a store that was opened read-only, as another process would.
+    Beside,
+    /// The one that is appended to.
+    Within,
+}
+
+fn appends(samples: usize, reader: Reader) -> Vec<u64> {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("store");
     let store = Store::open(&path).expect("a store");
     let topic = store.create_topic("events", TopicOptions::new()).expect("a topic");
     let log = topic.partition(0).expect("a log");
-    let reader = Store::open_read_only(&path).expect("a store");
-    let seen = reader.log("events", 0).expect("a log");
+    let beside =
+        matches!(reader, Reader::Beside).then(|| Store::open_read_only(&path).expect("a store"));
+    let seen = beside
+        .as_ref()
+        .map_or_else(|| log.clone(), |beside| beside.log("events", 0).expect("a log"));
     let mut follower = seen.follow(0, FetchOptions::new()).expect("a follower");
     let send = move |_| {
         let batch = Batch::of([Record::new().value("a small record")]);
@@ -90,4 +119,18 @@ fn bytes(samples: usize) -> Vec<u64> {
     let (mut reader, mut writer) = pipe().expect("a pipe");
     let send = move |_| writer.write_all(&[0]).expect("a byte");
     latencies(samples, send, |_| reader.read_exact(&mut [0]).expect("a byte"))
+}
+
+/// The bare wake-up: a number under a lock, and who waits for it.
+fn wakes(samples: usize) -> Vec<u64> {
+    let (sent, bell) = (Mutex::new(0), Condvar::new());
+    let send = |number| {
+        *sent.lock().expect("a lock") = number + 1;
+        bell.notify_all();
+    };
+    let receive = |number| {
+        let sent = sent.lock().expect("a lock");
+        drop(bell.wait_while(sent, |sent| *sent <= number).expect("a lock"));
+    };
+    latencies(samples, send, receive)
 }
