@@ -1,17 +1,21 @@
 //! How cost grows: with segments, with partitions, with readers, with what lies there after a crash.
 //! Each figure beside the same work on less, or beside the bare system calls. Only some of it:
-//! `cargo bench --bench scale -- segments`, `partitions`, `readers`, `reopen`.
+//! `cargo bench --bench scale -- segments`, `partitions`, `readers`, `reopen`; and only by its name
+//! `hundred-thousand`: as many partitions, on a disk that is memory.
 
 mod support;
 
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use strandline::{
     Batch, Durability, FetchOptions, Isolation, Log, LogConfig, Record, Store, TopicOptions,
 };
 use support::{NOW, ratio, scratch_dir, timed};
+use tempfile::TempDir;
 
 fn log(store: &Store, config: &[(&str, &str)]) -> Log {
     let config = LogConfig::from_pairs(config.iter().copied()).expect("settings");
@@ -55,15 +59,15 @@ fn fetch(log: &Log, offset: i64) -> usize {
 
 /// Opens a store of so many partitions that was closed, and asks each log for its end; beside listing
 /// each directory and reading its small files.
-fn partitions(count: u32) {
-    let dir = scratch_dir();
+fn partitions(count: u32, dir: &TempDir) {
     let path = dir.path().join("s");
     let store = Store::options().housekeeping(false).open(&path).expect("a store");
     let topic = store.create_topic("events", TopicOptions::new().partitions(count));
     let topic = topic.expect("a topic");
     for partition in 0..count {
         let log = topic.partition(partition).expect("a log");
-        log.append(Batch::of([Record::new().value("v")]), Durability::Written).expect("an append");
+        // What is not synced keeps its descriptor.
+        log.append(Batch::of([Record::new().value("v")]), Durability::Synced).expect("an append");
     }
     store.close().expect("a close");
     ratio(
@@ -97,34 +101,88 @@ fn look(dir: &Path) {
     }
 }
 
-/// Appends with so many readers that follow, beside appends without.
+/// Appends with so many readers that follow, beside appends without; and the same by plain code, which
+/// is what the machine's processors allow.
 fn readers(count: usize) {
-    let appends = |followers: usize| {
-        let dir = scratch_dir();
-        let store = Store::options().housekeeping(false).open(dir.path().join("s"));
-        let log = log(&store.expect("a store"), &[]);
-        let (mut batch, done) = (support::batch(63, 1024), AtomicBool::new(false));
-        std::thread::scope(|scope| {
-            for _ in 0..followers {
-                scope.spawn(|| {
-                    let mut follower = log.follow(0, FetchOptions::new()).expect("a follower");
-                    while !done.load(Ordering::Relaxed) {
-                        follower.fetch_within(Duration::from_millis(1)).expect("a fetch");
-                    }
-                });
-            }
-            let took =
-                timed(1, 2000, || log.append(&mut batch, Durability::Written).expect("an append"));
-            done.store(true, Ordering::Relaxed);
-            took
-        })
-    };
     ratio(
         &format!("append 64 KiB with {count} readers following"),
         "appending without readers",
         || appends(count),
         || appends(0),
     );
+    ratio(
+        &format!("plain code: append with {count} readers"),
+        "plain code without readers",
+        || plain_appends(count),
+        || plain_appends(0),
+    );
+    ratio(
+        &format!("append 64 KiB with {count} readers following"),
+        &format!("plain code with {count} readers"),
+        || appends(count),
+        || plain_appends(count),
+    );
+}
+
+const APPENDS: u64 = 2000;
+
+fn appends(followers: usize) -> (f64, Duration) {
+    let dir = scratch_dir();
+    let store = Store::options().housekeeping(false).open(dir.path().join("s"));
+    let log = log(&store.expect("a store"), &[]);
+    let (mut batch, done) = (support::batch(63, 1024), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..followers {
+            scope.spawn(|| {
+                let mut follower = log.follow(0, FetchOptions::new()).expect("a follower");
+                while !done.load(Ordering::Relaxed) {
+                    follower.fetch_within(Duration::from_millis(1)).expect("a fetch");
+                }
+            });
+        }
+        let append = || log.append(&mut batch, Durability::Written).expect("an append");
+        let took = timed(1, APPENDS, append);
+        done.store(true, Ordering::Relaxed);
+        took
+    })
+}
+
+/// Copies, sums and writes as many bytes, while threads read and sum what is there, 256 KiB at a time;
+/// who has it all waits a millisecond, or until there is more.
+fn plain_appends(readers: usize) -> (f64, Duration) {
+    let (file, source) =
+        (support::scratch_file(), vec![b'x'; support::batch(63, 1024).size_bytes()]);
+    let (written, done) = (Mutex::new(0_u64), AtomicBool::new(false));
+    let more = Condvar::new();
+    std::thread::scope(|scope| {
+        for _ in 0..readers {
+            scope.spawn(|| {
+                let (mut at, mut room) = (0, vec![0; 256 << 10]);
+                while !done.load(Ordering::Relaxed) {
+                    let end = *written.lock().expect("a lock");
+                    if at == end {
+                        let end = written.lock().expect("a lock");
+                        let is_all = |end: &mut u64| *end == at;
+                        let wait = Duration::from_millis(1);
+                        drop(more.wait_timeout_while(end, wait, is_all).expect("a lock"));
+                        continue;
+                    }
+                    let piece = &mut room[..(end - at).min(256 << 10) as usize];
+                    file.read_exact_at(piece, at).expect("a read");
+                    std::hint::black_box(crc32c::crc32c(piece));
+                    at += piece.len() as u64;
+                }
+            });
+        }
+        let (mut at, mut buffer) = (0, Vec::new());
+        let took = timed(1, APPENDS, || {
+            at = support::copy_checksum_write(&file, &source, &mut buffer, at);
+            *written.lock().expect("a lock") = at;
+            more.notify_all();
+        });
+        done.store(true, Ordering::Relaxed);
+        took
+    })
 }
 
 /// Opens 2 GiB in segments of 64 MiB after a crash; says how much of it was read.
@@ -161,7 +219,7 @@ fn reopen() {
 
 fn main() {
     if std::env::args().any(|arg| arg == "--test") {
-        return partitions(3);
+        return partitions(3, &scratch_dir());
     }
     let only: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
     let is_wanted = |name: &str| only.is_empty() || only.iter().any(|it| it == name);
@@ -170,8 +228,12 @@ fn main() {
         segments(10_000);
     }
     if is_wanted("partitions") {
-        partitions(1_000);
-        partitions(10_000);
+        partitions(1_000, &scratch_dir());
+        partitions(10_000, &scratch_dir());
+    }
+    // Minutes, and millions of syncs to make them, which cost nothing where the disk is memory.
+    if only.iter().any(|it| it == "hundred-thousand") {
+        partitions(100_000, &TempDir::new_in("/dev/shm").expect("a directory"));
     }
     if is_wanted("readers") {
         readers(8);
