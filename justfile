@@ -34,6 +34,10 @@ bench *ARGS:
 compare *ARGS:
     cargo run --release --manifest-path tools/compare/Cargo.toml -- {{ARGS}}
 
+# Every figure there is, as one document: the rows above, memory, benchmarks, the command. Hours.
+compare-all *ARGS:
+    tools/compare/all {{ARGS}}
+
 # What the seam of the file system costs: the library as shipped beside one with the simulated disk.
 seam ROUNDS="9":
     tools/compare/seam {{ROUNDS}}
