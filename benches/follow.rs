@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use strandline::{Batch, Durability, FetchOptions, Record, Store, TopicOptions};
 
-const SAMPLES: usize = 3000;
+/// In so many turns, so many samples each.
+const TURNS: usize = 6;
+const SAMPLES: usize = 500;
 /// Between two appends: long enough for the reader to wait again.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -19,25 +21,22 @@ fn main() {
         let _ = (appends(10, Reader::Beside), bytes(10), appends(10, Reader::Within), wakes(10));
         return;
     }
-    compare(
-        "another process",
-        &appends(SAMPLES, Reader::Beside),
-        "byte through pipe",
-        &bytes(SAMPLES),
-    );
-    compare(
-        "the same log",
-        &appends(SAMPLES, Reader::Within),
-        "condition variable",
-        &wakes(SAMPLES),
-    );
+    compare("another process", Reader::Beside, "byte through pipe", bytes);
+    compare("the same log", Reader::Within, "condition variable", wakes);
 }
 
-/// Prints both, and the ratios of their quantiles.
-fn compare(reader: &str, append: &[u64], limit_name: &str, limit: &[u64]) {
-    println!("follow/append to a reader of {reader:<16} {}", told(append));
-    println!("follow/{limit_name:<38} {}", told(limit));
-    let ratio = |at: f64| quantile(append, at) as f64 / quantile(limit, at) as f64;
+/// Takes both in turns, and prints them and the ratios of their quantiles.
+fn compare(name: &str, reader: Reader, limit_name: &str, limit: impl Fn(usize) -> Vec<u64>) {
+    let (mut append, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        append.extend(appends(SAMPLES, reader));
+        bare.extend(limit(SAMPLES));
+    }
+    append.sort_unstable();
+    bare.sort_unstable();
+    println!("follow/append to a reader of {name:<16} {}", told(&append));
+    println!("follow/{limit_name:<38} {}", told(&bare));
+    let ratio = |at: f64| quantile(&append, at) as f64 / quantile(&bare, at) as f64;
     println!("follow/{:<38} p50 {:.1}  p99 {:.1}", "ratio", ratio(0.5), ratio(0.99));
 }
 
@@ -51,7 +50,7 @@ fn quantile(sorted: &[u64], at: f64) -> u64 {
     sorted[((sorted.len() - 1) as f64 * at) as usize].max(1)
 }
 
-/// Times from when `send` is called to when `receive` has returned, in nanoseconds, sorted.
+/// Times from when `send` is called to when `receive` has returned, in nanoseconds.
 fn latencies(
     samples: usize,
     mut send: impl FnMut(usize) + Send,
@@ -77,9 +76,7 @@ fn latencies(
     let took = |(sent, received): (&AtomicU64, &u64)| {
         received.saturating_sub(sent.load(Ordering::Acquire))
     };
-    let mut took: Vec<u64> = sent.iter().zip(&received).map(took).collect();
-    took.sort_unstable();
-    took
+    sent.iter().zip(&received).map(took).collect()
 }
 
 /// Which handle the reader has.
