@@ -335,6 +335,7 @@ mod tests {
         assert_eq!(parse("-15m", noon), Ok(noon - 900_000));
         assert_eq!(parse("-250ms", noon), Ok(noon - 250));
         assert_eq!(parse("-2w", noon), Ok(noon - 14 * 86_400_000));
+        assert_eq!(parse("2024-05-01", noon), parse("2024-05-01T00:00Z", noon));
         for wrong in [
             "",
             "@",
@@ -344,7 +345,7 @@ mod tests {
             "-5y",
             "--5m",
             "yesterday",
-            "2024-05-01",
+            "2024-05-41",
             "-99999999999999999w",
         ] {
             assert!(parse(wrong, noon).is_err(), "{wrong:?}");
