@@ -271,8 +271,7 @@ impl Length {
     const NONE: Length = Length { word: 0, mask: u64::MAX, len: 0, size: 0 };
 
     /// What `word` begins with.
-    #[cold]
-    #[inline(never)]
+    #[inline]
     fn in_word(word: u64) -> Length {
         match varint::in_word(word) {
             Some((size, len)) if size >= 0 => {
