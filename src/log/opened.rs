@@ -46,9 +46,9 @@ pub(crate) struct Opened {
     /// Names that were made or removed since the directory was last synced.
     pub(super) unsynced: Unsynced,
     /// Held while a segment's aborted transactions are found by replay; where that went last.
-    pub(super) replaying: Mutex<Option<Replayed>>,
+    pub(super) replaying: Mutex<Option<Box<Replayed>>>,
     /// What is known of the files, if other processes write them.
-    pub(super) sight: Option<Mutex<Sight>>,
+    pub(super) sight: Option<Box<Mutex<Sight>>>,
     /// By which number changes of its directory are told, once somebody waits for them.
     pub(super) watched: OnceLock<Option<i32>>,
     /// Held while it is cleaned.
@@ -81,7 +81,7 @@ impl Opened {
         let (plan, ledger, sight) = if context.read_only {
             let (mut plan, ledger, planned) = plan_beside_writer(&context, &shared)?;
             let sight = Sight::of(&mut plan, &ledger, &planned, shared.index_interval_bytes)?;
-            (plan, ledger, Some(Mutex::new(sight)))
+            (plan, ledger, Some(Box::new(Mutex::new(sight))))
         } else {
             let (plan, ledger) = Plan::make(&context, &shared)?;
             (plan, ledger, None)

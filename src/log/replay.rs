@@ -155,7 +155,7 @@ pub(super) fn replayed_in(log: &Opened, segment: &Arc<Segment>) -> Result<Arc<Ve
     }
     let view = log.published.view();
     let goes_on = |last: &Replayed| last.upto == base && last.cuts == view.cuts;
-    let mut producers = match last.take().filter(goes_on) {
+    let mut producers = match last.take().filter(|last| goes_on(last)) {
         Some(last) => last.producers,
         None => producers_before(log, &view, base)?,
     };
@@ -169,7 +169,7 @@ pub(super) fn replayed_in(log: &Opened, segment: &Arc<Segment>) -> Result<Arc<Ve
         let upto = next.base_offset();
         producers.high_watermark_moved(upto);
         producers.set_map_end_offset(upto);
-        Replayed { upto, cuts: view.cuts, producers }
+        Box::new(Replayed { upto, cuts: view.cuts, producers })
     });
     Ok(segment.set_aborted(found))
 }
