@@ -13,8 +13,8 @@ use crate::record::{Offset, Pieces};
 const LEAST_KEPT: usize = 64 << 10;
 /// A larger one is not kept.
 const MOST_KEPT: usize = 2 << 20;
-/// Bytes of idle buffers, at most.
-const MOST_IDLE: usize = 4 << 20;
+/// Bytes of idle buffers, at most: three of fetches of a mebibyte, or a dozen of 256 KiB.
+const MOST_IDLE: usize = 7 << 19;
 /// So many places are remembered.
 const HINTS: usize = 64;
 /// Bytes of what is known of batches in pieces, at most: enough for 512 MiB of log.
@@ -240,7 +240,7 @@ mod tests {
         drop(many);
         drop(used(&Reads::default(), MOST_KEPT + 1));
         let idle = locked(&reads.0.idle);
-        assert_eq!(idle.iter().map(Vec::capacity).sum::<usize>(), MOST_IDLE);
+        assert_eq!(idle.iter().map(Vec::capacity).sum::<usize>(), MOST_IDLE >> 20 << 20);
     }
 
     #[test]

@@ -66,16 +66,24 @@ impl Stretch {
     }
 
     /// The ways to the parts that begin in `bytes`, which lie at the stretch's beginning and end with a
-    /// header; and those of `ways` to other parts.
+    /// header; and those of `ways` to other parts. Where offsets are left out, the batch before has to
+    /// pass its checksum.
     fn ways_in(&self, bytes: &[u8], mut ways: Ways) -> Option<Ways> {
-        let (mut at, mut part, mut expected) = (0, 0, None);
+        let (mut at, mut part) = (0, 0);
+        let mut before: Option<(usize, Offset)> = None;
         loop {
             let header = BatchHeader::decode(bytes.get(at..)?).ok()?;
-            if header.base_offset() != *expected.get_or_insert(header.base_offset()) {
-                return None;
+            if let Some((from, expected)) = before
+                && header.base_offset() != expected
+            {
+                let is_whole = RecordBatch::decode(bytes.get(from..at)?).is_ok();
+                if header.base_offset() < expected || !is_whole {
+                    return None;
+                }
             }
             while part < WAYS && self.first_of(part) <= header.last_offset() {
-                if self.first_of(part) >= header.base_offset() {
+                // A part whose first offsets are missing begins with the batch behind them.
+                if at > 0 {
                     ways = ways.with(part, u16::try_from(at).ok()?);
                 }
                 part += 1;
@@ -83,7 +91,7 @@ impl Stretch {
             if at + HEADER_LEN == bytes.len() {
                 return Some(ways);
             }
-            expected = Some(header.next_offset());
+            before = Some((at, header.next_offset()));
             at += header.size_bytes();
         }
     }
@@ -154,7 +162,7 @@ impl Segment {
     }
 
     /// Notes where the parts of a stretch begin, from its beginning up to the batch that was found
-    /// for `offset` at `position`, if headers lead there and no offset is left out.
+    /// for `offset` at `position`, if batches lead there.
     pub(crate) fn note_ways(&self, near: Near, places: u64, (offset, position): (Offset, u64)) {
         let Some(stretch) = Stretch::around(near, self.base_offset, offset) else { return };
         let Some(bytes) = position.checked_sub(stretch.position).map(|it| it as usize + HEADER_LEN)
@@ -207,7 +215,7 @@ fn batch_in(bytes: &[u8], offset: Offset, behind: Option<Offset>) -> Found {
         if header.last_offset() >= offset {
             return Found::Batch(at..at + len, next);
         }
-        if header.next_offset() != next {
+        if header.next_offset() > next {
             return Found::Nothing;
         }
         at += len;

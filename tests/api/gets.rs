@@ -5,7 +5,8 @@ use std::path::Path;
 
 use strandline::record::{ProducerEpoch, ProducerId, Sequence, TransactionEnd};
 use strandline::{
-    Batch, Durability, Error, FetchOptions, Isolation, Log, Record, Store, TopicOptions,
+    Batch, CleanupPolicy, Durability, Error, FetchOptions, Isolation, Log, LogConfig, Record,
+    Store, TopicOptions,
 };
 
 use crate::help::{open, place};
@@ -242,6 +243,37 @@ fn a_way_to_a_marker_or_to_what_was_aborted_shows_nothing() {
                 (_, got) => assert!(is_begin_of(&got.unwrap(), &value(offset)), "{offset}"),
             }
         }
+    }
+    store.close().unwrap();
+}
+
+#[test]
+fn what_compaction_left_is_got_whatever_was_got_before() {
+    let (_dir, path) = place();
+    let store = open(&path);
+    let config = LogConfig::new().segment_bytes(100_000).cleanup_policy(CleanupPolicy::Compact);
+    let topic = store.create_topic("events", TopicOptions::new().config(config)).unwrap();
+    let log = topic.partition(0).unwrap();
+    for number in 0..3000_i64 {
+        let (key, value) = (format!("k{}", number * 7919 % 1700), value(number % 200));
+        let record = Record::new().key(&key).value(&value);
+        log.append(Batch::of([record]), Durability::Written).unwrap();
+    }
+    assert!(store.clean("events").unwrap().segments_before > 0);
+    let mut left = std::collections::BTreeMap::new();
+    let mut at = 0;
+    while at < 3000 {
+        let fetched = log.fetch(at, FetchOptions::new()).unwrap();
+        for record in fetched.records() {
+            let record = record.unwrap();
+            left.insert(record.offset(), record.value().unwrap().to_vec());
+        }
+        at = fetched.next_offset();
+    }
+    assert!((1700..2900).contains(&left.len()), "{}", left.len());
+    for offset in shuffled(3000).chain(0..3000) {
+        let got = get(&log, offset).unwrap();
+        assert_eq!(got.as_ref().map(|(_, value)| value), left.get(&offset), "{offset}");
     }
     store.close().unwrap();
 }
