@@ -19,6 +19,17 @@ use crate::global::Global;
 use pager::Sink;
 use style::Style;
 
+/// A pipe that takes a whole write lets both of its ends work on without waiting for the other. What
+/// is no pipe, or may not be as large, stays as it is.
+fn widen(stdout: &std::io::Stdout) {
+    #[cfg(target_os = "linux")]
+    let _ = nix::fcntl::fcntl(stdout, nix::fcntl::FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
+}
+
+/// What an ordinary user's pipe may hold (`/proc/sys/fs/pipe-max-size`).
+#[cfg(target_os = "linux")]
+const PIPE_BYTES: i32 = 1 << 20;
+
 /// Bytes that are gathered for one write.
 const GATHER_BYTES: usize = 256 << 10;
 
@@ -35,6 +46,7 @@ impl Out {
     pub(crate) fn new(global: &Global) -> Out {
         let stdout = std::io::stdout();
         let is_terminal = stdout.is_terminal();
+        widen(&stdout);
         let size = if is_terminal { terminal_size::terminal_size_of(&stdout) } else { None };
         Out {
             gathered: Vec::with_capacity(GATHER_BYTES + (64 << 10)),
@@ -51,9 +63,11 @@ impl Out {
 
     /// Standard output, as if it were no terminal.
     pub(crate) fn plain() -> Out {
+        let stdout = std::io::stdout();
+        widen(&stdout);
         Out {
             gathered: Vec::with_capacity(GATHER_BYTES + (64 << 10)),
-            sink: Sink::Stdout(std::io::stdout()),
+            sink: Sink::Stdout(stdout),
             width: None,
             style: Style::PLAIN,
         }
