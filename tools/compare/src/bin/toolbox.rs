@@ -3,11 +3,13 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use strandline::record::Batches;
+use nix::sys::resource::{UsageWho, getrusage};
+use strandline::record::{BatchHeader, RecordBatch};
 use strandline::{Durability, LogConfig, Record, Store, TopicOptions};
 
 const PIECE: usize = 256 << 10;
@@ -48,6 +50,9 @@ fn main() {
         ["loop", "line"] => println!("a line"),
         ["loop", "sum", path] => sum(Path::new(path)),
         ["loop", "json", path] => json(Path::new(path)),
+        ["loop", "records", path] => records(Path::new(path)),
+        ["loop", "headers", path] => headers(Path::new(path)),
+        ["loop", "memory", ref command @ ..] => memory(command),
         _ => compare(&options(args.into_iter())),
     }
 }
@@ -65,13 +70,59 @@ fn sum(path: &Path) {
     println!("{:08x}", sum.finalize());
 }
 
+/// Reads a file piece by piece, and gives each of its batches, summed, to `with`.
+fn for_each_batch(path: &Path, mut with: impl FnMut(RecordBatch<'_>)) {
+    let (mut file, mut piece, mut held) = (File::open(path).expect("a file"), vec![0; 1 << 20], 0);
+    loop {
+        let end = held + file.read(&mut piece[held..]).expect("a read");
+        if end == held {
+            return;
+        }
+        let mut at = 0;
+        while let Ok(batch) = RecordBatch::decode(&piece[at..end]) {
+            at += batch.bytes().len();
+            with(batch);
+        }
+        piece.copy_within(at..end, 0);
+        held = end - at;
+    }
+}
+
+/// Sums the batches of a file and takes their records apart.
+fn records(path: &Path) {
+    let mut seen = 0;
+    let (mut decompressor, mut inflated) = (Default::default(), Vec::new());
+    for_each_batch(path, |batch| {
+        let records = batch.records(&mut decompressor, usize::MAX, &mut inflated).expect("records");
+        seen +=
+            records.filter(|record| record.as_ref().is_ok_and(|it| it.value().is_some())).count();
+    });
+    println!("{seen}");
+}
+
+/// Reads the header of each batch.
+fn headers(path: &Path) {
+    let (file, mut header, mut at, mut seen) = (File::open(path).expect("a file"), [0; 61], 0, 0);
+    while file.read_exact_at(&mut header, at).is_ok() {
+        at += BatchHeader::decode(&header).expect("a header").size_bytes() as u64;
+        seen += 1;
+    }
+    println!("{seen}");
+}
+
+/// Runs a command and prints how much memory it had at most, in MiB.
+fn memory(command: &[&str]) {
+    let status = Command::new(command[0]).args(&command[1..]).stdout(Stdio::null()).status();
+    assert!(is_answer(status.expect("a process")), "{command:?}");
+    let used = getrusage(UsageWho::RUSAGE_CHILDREN).expect("what it used");
+    println!("{:.0}", used.max_rss() as f64 / 1024.0);
+}
+
 /// The plain loop over records: takes each apart, escapes its value, writes a line.
 fn json(path: &Path) {
-    let bytes = std::fs::read(path).expect("a file");
     let (mut out, mut to) = (Vec::with_capacity(2 * PIECE), std::io::stdout().lock());
     let (mut decompressor, mut inflated) = (Default::default(), Vec::new());
-    for batch in Batches::new(&bytes) {
-        let batch = batch.expect("a batch");
+    for_each_batch(path, |batch| {
         let records = batch.records(&mut decompressor, usize::MAX, &mut inflated).expect("records");
         for record in records {
             let record = record.expect("a record");
@@ -93,7 +144,7 @@ fn json(path: &Path) {
                 out.clear();
             }
         }
-    }
+    });
     to.write_all(&out).expect("a pipe");
 }
 
@@ -102,6 +153,12 @@ struct Subject {
     name: &'static str,
     command: Vec<String>,
     took: Vec<Duration>,
+}
+
+fn subject(name: &'static str, program: &Path, args: &[&str]) -> Subject {
+    let program = program.to_str().expect("a path");
+    let command = std::iter::once(&program).chain(args).map(|it| (*it).to_owned()).collect();
+    Subject { name, command, took: Vec::new() }
 }
 
 /// Runs subjects in turns, once more than counts, and prints medians and what they are of the first.
@@ -138,6 +195,11 @@ fn row(title: &str, rounds: usize, mut subjects: Vec<Subject>) {
     }
 }
 
+/// Whether a command ended with yes or no.
+fn is_answer(status: ExitStatus) -> bool {
+    matches!(status.code(), Some(0 | 1))
+}
+
 /// How long a process takes, what it prints read by us.
 fn run(command: &[String]) -> Duration {
     let started = Instant::now();
@@ -151,7 +213,7 @@ fn run(command: &[String]) -> Duration {
     let mut piece = vec![0; PIECE];
     while out.read(&mut piece).expect("a read") > 0 {}
     let status = child.wait().expect("its end");
-    assert!(status.success(), "{command:?}: {status}");
+    assert!(is_answer(status), "{command:?}: {status}");
     started.elapsed()
 }
 
@@ -176,15 +238,6 @@ fn segment(dir: &Path, topic: &str, record_bytes: usize, bytes: u64) -> String {
 fn compare(options: &Options) {
     let scratch = tempfile::tempdir_in(&options.dir).expect("a directory");
     let me = std::env::current_exe().expect("a path");
-    let subject = |name, program: &Path, args: &[&str]| Subject {
-        name,
-        command: [program.to_str().expect("a path")]
-            .iter()
-            .chain(args)
-            .map(|it| (*it).to_owned())
-            .collect(),
-        took: Vec::new(),
-    };
     let ours = |name, args: &[&str]| subject(name, &options.strandline, args);
     let class_path = options.kafka.as_ref().map(|jars| format!("{}/*", jars.display()));
     let kafka = |name, args: &[&str]| {
@@ -213,6 +266,7 @@ fn compare(options: &Options) {
             ours("strandline verify -j2", &["verify", "-j2", "--no-polite", &log]),
             ours("strandline verify --deep -j1", &["verify", "--deep", "-j1", "--no-polite", &log]),
             subject("read + checksum", &me, &["loop", "sum", &log]),
+            subject("checksum, records taken apart", &me, &["loop", "records", &log]),
         ];
         verify.extend(kafka("kafka-dump-log", &["--files", &log]));
         row(&title("verify"), rounds, verify);
@@ -229,5 +283,55 @@ fn compare(options: &Options) {
             &["--print-data-log", "--files", &log],
         ));
         row(&title("dump"), rounds.min(3), dump);
+
+        others(options, &me, &log, &title);
+    }
+}
+
+/// What walks over one segment and prints little: time beside plain loops, and memory.
+fn others(options: &Options, me: &Path, log: &str, title: &dyn Fn(&str) -> String) {
+    let rounds = options.rounds;
+    let ours = |name, args: &[&str]| subject(name, &options.strandline, args);
+    let partition = Path::new(log).parent().expect("a directory");
+    let copied = partition.with_extension("copy");
+    std::fs::create_dir(&copied).expect("a directory");
+    let copy = copied.join(Path::new(log).file_name().expect("a name"));
+    std::fs::copy(log, &copy).expect("a copy");
+    let (partition, copy) = (partition.to_str().expect("a path"), copy.to_str().expect("a path"));
+    let verbs = [
+        ("strandline stat", vec!["stat", "--no-polite", log]),
+        ("strandline find --key", vec!["find", "--count", "--key", "k", "--no-polite", log]),
+        ("strandline diff", vec!["diff", "--no-polite", log, copy]),
+        ("strandline reindex --check", vec!["reindex", "--check", partition]),
+        ("strandline verify -j2", vec!["verify", "-j2", "--no-polite", log]),
+        ("strandline verify --deep -j2", vec!["verify", "--deep", "-j2", "--no-polite", log]),
+        ("strandline dump -r --json", vec!["dump", "-r", "--json", "--no-polite", log]),
+    ];
+    row(
+        &title("stat, beside the headers"),
+        rounds,
+        vec![
+            ours(verbs[0].0, &verbs[0].1),
+            subject("each header read", me, &["loop", "headers", log]),
+        ],
+    );
+    for (name, args) in &verbs[1..4] {
+        row(
+            &title(name),
+            rounds,
+            vec![
+                ours(name, args),
+                ours("strandline verify -j1", &["verify", "-j1", "--no-polite", log]),
+                subject("checksum, records taken apart", me, &["loop", "records", log]),
+            ],
+        );
+    }
+    println!("\n**{}**\n\n| | MiB |\n|---|---:|", title("memory at most,"));
+    for (name, args) in &verbs {
+        let command =
+            [&["loop", "memory", options.strandline.to_str().expect("a path")], &args[..]];
+        let out = Command::new(me).args(command.concat()).output().expect("a process");
+        assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+        println!("| {name} | {} |", String::from_utf8_lossy(&out.stdout).trim());
     }
 }
