@@ -104,8 +104,8 @@ pub(crate) struct Global {
     pub(crate) rate: Option<u64>,
 
     /// Tell the system that what was read is not needed again, so that it pushes nothing else out of
-    /// memory: the default from 256 MiB on (`ionice -c3` before the command lets other disk work
-    /// go first)
+    /// memory, and let other disk work go first (by `ionice`, where there is one): the default from
+    /// 256 MiB on
     #[arg(long, global = true, hide_short_help = true, conflicts_with = "no_polite")]
     pub(crate) polite: bool,
 

@@ -4,6 +4,8 @@
 use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+#[cfg(target_os = "linux")]
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +34,8 @@ struct State {
     started: Option<Instant>,
     done: u64,
     open: Option<(PathBuf, File)>,
+    /// Whether the system was asked to serve others first.
+    is_idle_class: bool,
 }
 
 /// Takes over what the command line says.
@@ -42,12 +46,16 @@ pub(crate) fn set(global: &Global) {
         _ => POLITE_FROM,
     };
     let most_batch_bytes = global.max_batch_bytes;
+    let mut state = State::default();
+    if polite_from == 0 {
+        state.let_others_go_first();
+    }
     // Nobody set it before.
     let _ = PACE.set(Pace {
         rate: global.rate,
         most_batch_bytes,
         polite_from,
-        state: Mutex::default(),
+        state: Mutex::new(state),
     });
 }
 
@@ -67,6 +75,7 @@ impl Pace {
         let started = *state.started.get_or_insert_with(Instant::now);
         state.done += stretch.end.saturating_sub(stretch.start);
         if state.done >= self.polite_from {
+            state.let_others_go_first();
             state.drop_pages(path, stretch);
         }
         let Some(rate) = self.rate else { return Duration::ZERO };
@@ -76,6 +85,13 @@ impl Pace {
 }
 
 impl State {
+    /// Puts the disk work of this process in the idle class, the first time that it is asked for.
+    fn let_others_go_first(&mut self) {
+        if !std::mem::replace(&mut self.is_idle_class, true) {
+            idle_class();
+        }
+    }
+
     fn drop_pages(&mut self, path: &Path, stretch: Range<u64>) {
         if self.open.as_ref().is_none_or(|(open, _)| open != path) {
             self.open = super::open(path).ok().map(|file| (path.to_path_buf(), file));
@@ -85,6 +101,20 @@ impl State {
         }
     }
 }
+
+/// Has `ionice` put all threads in the idle class; those that they start are in it too. The system's
+/// call for that has no safe wrapper that is kept. Where there is no `ionice`, nothing changes.
+#[cfg(target_os = "linux")]
+fn idle_class() {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return };
+    let threads = tasks.filter_map(Result::ok).map(|task| task.file_name());
+    let mut ionice = Command::new("ionice");
+    ionice.args(["-c", "3", "-p"]).args(threads);
+    let _ = ionice.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn idle_class() {}
 
 /// Says that pages of a file are not needed again; those that somebody changed stay.
 #[cfg(target_os = "linux")]
@@ -139,7 +169,9 @@ mod tests {
     use super::*;
 
     fn at(rate: Option<u64>, polite_from: u64) -> Pace {
-        Pace { rate, most_batch_bytes: u64::MAX, polite_from, state: Mutex::default() }
+        // These tests' own disk work stays as it is.
+        let state = Mutex::new(State { is_idle_class: true, ..State::default() });
+        Pace { rate, most_batch_bytes: u64::MAX, polite_from, state }
     }
 
     #[test]

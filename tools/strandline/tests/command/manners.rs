@@ -238,3 +238,24 @@ fn a_report_opens_in_a_browser() {
         "{dom}"
     );
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn who_reads_politely_has_ionice_put_it_in_the_idle_class() {
+    let dir = tempfile::tempdir().unwrap();
+    let asked = dir.path().join("asked");
+    let programs = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs");
+    let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
+    let verify = |args: &[&str]| {
+        let mut command = strandline(&[&["verify", "basic-0"], args].concat());
+        command.env("PATH", &path).env("STRANDLINE_TEST_ASKED", &asked);
+        assert_eq!(command.output().unwrap().status.code(), Some(0), "{args:?}");
+        fs::read_to_string(&asked).ok()
+    };
+    assert_eq!((verify(&[]), verify(&["--no-polite"])), (None, None));
+    let words = verify(&["--polite"]).unwrap();
+    assert!(words.starts_with("-c 3 -p ") && words.trim_end().len() > 8, "{words:?}");
+    // Without it nothing is missing.
+    let without = strandline(&["verify", "--polite", "basic-0"]).env("PATH", "").output().unwrap();
+    assert_eq!(without.status.code(), Some(0), "{without:?}");
+}
