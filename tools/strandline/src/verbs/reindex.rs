@@ -44,6 +44,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     let mut out = Out::new(global);
     let mut exit = Exit::Done;
     for partition in &partitions {
+        refuse_larger(partition, global.max_batch_bytes)?;
         let mut files = strandline::rebuild(partition, args.interval_bytes)?;
         files.retain(|file| file.base_offset.is_some());
         match &args.to {
@@ -53,6 +54,21 @@ pub(crate) fn run(args: &Args, global: &Global) -> Result<Exit> {
     }
     out.flush()?;
     Ok(exit)
+}
+
+/// Refuses a partition with a batch that is larger than is taken.
+fn refuse_larger(partition: &Path, most: u64) -> Result<()> {
+    let failed = |error: std::io::Error| Failure::io("read", partition, &error);
+    for entry in fs::read_dir(partition).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|it| it == "log")
+            && let Some(base) = strandline::base_offset_of(&path)
+            && fs::metadata(&path).map_err(failed)?.len() > most
+        {
+            super::repair::plan::each_piece(&path, base, &mut |_| true)?;
+        }
+    }
+    Ok(())
 }
 
 fn write(

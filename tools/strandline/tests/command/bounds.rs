@@ -63,10 +63,15 @@ fn explain_shows_the_header_of_a_batch_that_is_not_held() {
 }
 
 #[test]
-fn repair_refuses_rather_than_lose_a_batch_that_it_may_not_hold() {
+fn repair_and_reindex_refuse_rather_than_lose_a_batch_that_they_may_not_hold() {
     let temp = tempfile::tempdir().unwrap();
     let to = temp.path().join("OUT");
-    for options in [&["repair", "crc-0"][..], &["repair", "--to", to.to_str().unwrap(), "crc-0"]] {
+    let to_out = ["--to", to.to_str().unwrap(), "crc-0"];
+    let (repair, reindex) =
+        ([&["repair"], &to_out[..]].concat(), [&["reindex"], &to_out[..]].concat());
+    for options in
+        [&["repair", "crc-0"][..], &["reindex", "--check", "crc-0"][..], &repair[..], &reindex]
+    {
         let ran = bounded(options);
         assert_eq!(ran.code, Some(5), "{ran:?}");
         assert!(ran.stderr.contains("has 94 bytes, --max-batch-bytes takes 90"), "{ran:?}");

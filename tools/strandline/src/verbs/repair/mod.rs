@@ -5,7 +5,7 @@ mod account;
 mod action;
 mod carry;
 pub(crate) mod place;
-mod plan;
+pub(super) mod plan;
 
 use std::path::{Path, PathBuf};
 

@@ -433,7 +433,11 @@ pub(super) fn file_name(path: &Path) -> String {
 
 /// Gives the pieces of a `.log` to `visit`, until that has seen enough. A batch that is larger than
 /// is taken is not to be lost for that: nothing is planned then.
-fn each_piece(path: &Path, base: i64, visit: &mut dyn FnMut(&LogPiece<'_>) -> bool) -> Result<()> {
+pub(in crate::verbs) fn each_piece(
+    path: &Path,
+    base: i64,
+    visit: &mut dyn FnMut(&LogPiece<'_>) -> bool,
+) -> Result<()> {
     let log = LogFile::open_at(path, base)?;
     let mut pieces = Pieces::of(&log, path, 0);
     while let Some(piece) = pieces.next_piece()? {
