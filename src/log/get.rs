@@ -9,7 +9,7 @@ use super::handle::Log;
 use super::opened::Opened;
 use super::view::View;
 use crate::error::Result;
-use crate::record::{BatchHeader, FetchedRecord, HEADER_LEN, Offset, Pieces, RecordError, Records};
+use crate::record::{BatchHeader, FetchedRecord, HEADER_LEN, Offset, Pieces, Records};
 
 thread_local! {
     /// Room for a piece of a batch.
@@ -70,11 +70,13 @@ impl Log {
         let room = room.into_inner();
         let answer = found.and_then(|found| match found {
             Source::Piece(batch) => Ok(batch.record_in(&room, offset).map(|it| look(&it))),
-            Source::Small(header) => match record_in(&header, &room[HEADER_LEN..], offset) {
-                Ok(record) => Ok(record.map(|it| look(&it))),
-                // What is wrong with it is told by who reads all of it.
-                Err(_) => first_of(&self.fetch(offset, options)?, offset, look),
-            },
+            Source::Small(header) => {
+                match Records::new(&header, &room[HEADER_LEN..]).and_then(|it| it.at(offset)) {
+                    Ok(record) => Ok(record.map(|it| look(&it))),
+                    // What is wrong with it is told by who reads all of it.
+                    Err(_) => first_of(&self.fetch(offset, options)?, offset, look),
+                }
+            }
             Source::Batch(fetched) => first_of(&fetched, offset, look),
         });
         if room.capacity() <= MOST_KEPT {
@@ -82,18 +84,6 @@ impl Log {
         }
         answer
     }
-}
-
-/// The record at `offset` in the batch with this header and these records.
-fn record_in<'a>(
-    header: &BatchHeader,
-    records: &'a [u8],
-    offset: Offset,
-) -> std::result::Result<Option<FetchedRecord<'a>>, RecordError> {
-    let record = Records::new(header, records)?
-        .find(|record| record.as_ref().map_or(true, |it| it.offset() >= offset));
-    // Compaction may have dropped it.
-    Ok(record.transpose()?.filter(|it| it.offset() == offset))
 }
 
 /// The first record that was fetched, if it is that at `offset`.

@@ -116,11 +116,7 @@ impl Pieces {
         piece: &'a [u8],
         offset: Offset,
     ) -> Option<FetchedRecord<'a>> {
-        let records = Records::in_piece(&self.header, piece);
-        records.map_while(Result::ok).find(|record| record.offset() >= offset).filter(|record| {
-            // Compaction may have dropped it.
-            record.offset() == offset
-        })
+        Records::in_piece(&self.header, piece).at(offset).ok().flatten()
     }
 }
 

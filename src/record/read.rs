@@ -150,6 +150,16 @@ impl<'a> Records<'a> {
         Records(Kind::Batch(BatchRecords { left: i32::MAX, ..BatchRecords::new(header, piece) }))
     }
 
+    /// The record at `offset`, if it is there: compaction may have dropped it.
+    ///
+    /// # Errors
+    ///
+    /// If a record before it, or it itself, is malformed.
+    pub(crate) fn at(mut self, offset: Offset) -> Result<Option<FetchedRecord<'a>>, RecordError> {
+        let record = self.find(|it| it.as_ref().map_or(true, |it| it.offset() >= offset));
+        Ok(record.transpose()?.filter(|it| it.offset() == offset))
+    }
+
     /// The records in `payload`, the inflated payload of the batch with this header.
     ///
     /// # Errors
