@@ -14,6 +14,7 @@ mod context;
 mod deleted;
 mod fetch;
 mod fetched;
+mod flushes;
 mod follower;
 mod get;
 mod group;

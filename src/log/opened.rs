@@ -6,6 +6,7 @@ use super::apply;
 use super::cleaner::Memories;
 use super::context::Context;
 use super::fetch::FetchOptions;
+use super::flushes::Flushes;
 use super::group::{Failure, Group};
 use super::ledger::{Ledger, Mark};
 use super::plan::Plan;
@@ -41,6 +42,8 @@ pub(crate) struct Opened {
     shared: Shared,
     pub(super) published: Arc<Published>,
     pub(super) group: Group,
+    /// What its flushes are like.
+    pub(super) flushes: Flushes,
     writer: Mutex<Phase>,
     pub(super) ledger: Mutex<Ledger>,
     /// Names that were made or removed since the directory was last synced.
@@ -92,6 +95,7 @@ impl Opened {
         Ok(Opened {
             published,
             group,
+            flushes: Flushes::default(),
             writer: Mutex::new(phase),
             ledger: Mutex::new(ledger),
             sight,
@@ -298,6 +302,7 @@ impl Opened {
         self.published.publish(|view_now| {
             view_now.durable_end = view_now.durable_end.max(view.log_end_offset);
         });
+        self.flushes.note(view.tip.bytes);
         self.ledger().note_durable(mark, self.context.store.clock.now_ms());
         Ok(view.log_end_offset)
     }

@@ -155,7 +155,7 @@ impl Writer {
                 });
             }
         }
-        let facts = match self.active.append(job.bytes, job.headers) {
+        let facts = match self.active.append(job.bytes, job.headers, log.flushes.bytes()) {
             Ok(facts) => facts,
             Err(AppendFailure::Refused(error)) => return Err(error),
             Err(AppendFailure::CutFailed(error)) => {

@@ -27,7 +27,7 @@ pub(crate) struct Limits {
     /// `preallocate`: space for the whole segment is taken at once. The file's length stays that of
     /// its batches, so that no zeros are ever in the way.
     pub(crate) preallocate: bool,
-    /// Zeros that are kept written ahead of the last batch, so that a sync need not grow the file.
+    /// Zeros that are at most written ahead of the last batch, so that a sync need not grow the file.
     pub(crate) zeros_ahead: u64,
 }
 
@@ -58,6 +58,12 @@ pub(crate) struct Active {
 /// Space is taken ahead in steps that grow with the segment, up to this.
 const MOST_RESERVED: u64 = 4 << 20;
 const LEAST_RESERVED: u64 = 64 << 10;
+
+/// Zeros are written ahead for so many flushes, or for no fewer than the least: larger flushes are
+/// bound by their own bytes.
+const FLUSHES_AHEAD: u64 = 8;
+const LEAST_FLUSHES_AHEAD: u64 = 4;
+const PAGE: u64 = 4096;
 
 impl Active {
     /// Creates the `.log` of a new segment. Its directory entry is not synced.
@@ -155,7 +161,8 @@ impl Active {
     }
 
     /// Writes whole batches behind the last one, and makes them readable up to the new end. What is
-    /// known of all batches then is the answer.
+    /// known of all batches then is the answer. `flush_bytes` is what a flush mostly brings to the
+    /// disk, 0 if nobody flushes.
     ///
     /// # Errors
     ///
@@ -165,6 +172,7 @@ impl Active {
         &mut self,
         bytes: &[u8],
         headers: &[BatchHeader],
+        flush_bytes: u64,
     ) -> std::result::Result<Facts, AppendFailure> {
         let position = self.segment.end();
         let file = self.segment.log_file().map_err(AppendFailure::Refused)?;
@@ -190,7 +198,7 @@ impl Active {
         }
         let end = position + bytes.len() as u64;
         self.segment.set_end(end);
-        self.zero_ahead_of(&file, end);
+        self.zero_ahead_of(&file, end, flush_bytes);
         Ok(facts)
     }
 
@@ -207,14 +215,18 @@ impl Active {
         let _ = file.reserve(from, target - from);
     }
 
-    /// Writes zeros ahead once half of them are used up. Failure costs speed, no more.
-    fn zero_ahead_of(&mut self, file: &File, end: u64) {
-        let ahead = self.limits.zeros_ahead;
-        if ahead > 0 && end + ahead / 2 > self.zeroed {
-            let from = self.zeroed.max(end);
-            self.zeroed = end + ahead;
-            self.reserved = self.reserved.max(self.zeroed);
-            let _ = file.zero_fill(from, self.zeroed - from);
+    /// Writes zeros ahead once those of the last time are used up. Failure costs speed, no more.
+    fn zero_ahead_of(&mut self, file: &File, end: u64, flush_bytes: u64) {
+        let most = self.limits.zeros_ahead;
+        if end <= self.zeroed || flush_bytes == 0 || flush_bytes > most / LEAST_FLUSHES_AHEAD {
+            return;
+        }
+        let target = (end + (FLUSHES_AHEAD * flush_bytes).min(most)).next_multiple_of(PAGE);
+        let target = target.min(self.limits.segment_bytes.into());
+        if target > end {
+            self.zeroed = target;
+            self.reserved = self.reserved.max(target);
+            let _ = file.zero_fill(end, target - end);
         }
     }
 

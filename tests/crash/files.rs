@@ -1,7 +1,7 @@
 //! What must hold of the files themselves.
 
 use strandline::TopicId;
-use strandline::record::Batches;
+use strandline::record::{BatchError, Batches};
 use strandline::testing::sim::Image;
 
 const SLOTS: [usize; 2] = [0, 512];
@@ -75,18 +75,31 @@ fn segments(image: &Image) -> impl Iterator<Item = (String, &[u8])> {
     paths.filter_map(|path| image.read(&path).map(|bytes| (path, bytes)))
 }
 
-/// Once a log is in use its segments are whole batches to their ends.
+/// Once a log is in use its segments are whole batches to their ends; behind the last of all there
+/// may be zeros, for the next ones.
 pub(crate) fn are_whole(image: &Image) -> Result<(), String> {
-    for (path, bytes) in segments(image) {
-        let mut len = 0;
-        for batch in Batches::new(bytes) {
-            len += batch.map_err(|error| format!("{path}: at {len}: {error}"))?.bytes().len();
-        }
-        if len < bytes.len() {
+    let mut segments = segments(image).peekable();
+    while let Some((path, bytes)) = segments.next() {
+        let len = end_of_batches(bytes).map_err(|why| format!("{path}: {why}"))?;
+        let is_ahead = segments.peek().is_none() && bytes[len..].iter().all(|byte| *byte == 0);
+        if len < bytes.len() && !is_ahead {
             return Err(format!("{path}: {} bytes behind its last batch", bytes.len() - len));
         }
     }
     Ok(())
+}
+
+/// Where whole batches end, and zeros begin or nothing more is there.
+fn end_of_batches(bytes: &[u8]) -> Result<usize, String> {
+    let mut len = 0;
+    for batch in Batches::new(bytes) {
+        match batch {
+            Ok(batch) => len += batch.bytes().len(),
+            Err(BatchError::Zeros) => break,
+            Err(error) => return Err(format!("at {len}: {error}")),
+        }
+    }
+    Ok(len)
 }
 
 /// I12: what recovery cut off is in quarantine, but for zeros at its end.
@@ -97,7 +110,7 @@ pub(crate) fn cut_bytes_are_kept(
 ) -> Result<(), String> {
     let Some((active, now)) = segments(after).last() else { return Ok(()) };
     let Some(bytes) = before.read(&active) else { return Ok(()) };
-    let position = now.len().saturating_sub(appended);
+    let position = end_of_batches(now)?.saturating_sub(appended);
     let cut = bytes.get(position..).unwrap_or_default();
     let cut = &cut[..cut.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)];
     if cut.is_empty() {

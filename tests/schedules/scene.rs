@@ -247,3 +247,8 @@ pub(crate) fn quarantine(image: &Image) -> Vec<String> {
 pub(crate) fn bytes<'a>(image: &'a Image, name: &str) -> &'a [u8] {
     image.read(&format!("{DIR}/{name}")).unwrap_or_else(|| panic!("no {name}"))
 }
+
+/// Where the batches of a file end at the latest: each ends with a zero, for it has no headers.
+pub(crate) fn content_len(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| bytes.len().min(last + 2))
+}

@@ -1,7 +1,7 @@
 //! Syncs that fail, and what is promised after them.
 
 use strandline::testing::sim::{Call, Disk, Fault, SyncFault};
-use strandline::{Durability, Error};
+use strandline::{Durability, Error, LogConfig};
 
 use super::ours::{self, SEALED};
 use super::scene::{Place, Scene, each_crash};
@@ -22,7 +22,7 @@ fn syncs(disk: &Disk, of: &str) -> Vec<u64> {
 fn there_is_no_hole_after_a_failed_sync_another_process_and_a_loss_of_power() {
     for way in WAYS {
         let _place = Place(format!("{way:?}"));
-        let scene = Scene::large();
+        let scene = Scene::with(LogConfig::default(), |options| options.zeros_ahead(0));
         // Each batch fills pages of its own.
         scene.synced(150);
         let durable = scene.content();

@@ -4,14 +4,11 @@ use strandline::testing::sim::{Disk, Image};
 use strandline::{Durability, Error};
 
 use super::kafka;
-use super::scene::{DIR, Scene, bytes, each_crash, quarantine, segments, settled, small};
+use super::scene::{
+    DIR, Scene, bytes, content_len, each_crash, quarantine, segments, settled, small,
+};
 
 const FIRST: &str = "00000000000000000000.log";
-
-/// Where the batches of a file end at the latest: each ends with a zero, for it has no headers.
-fn content_len(bytes: &[u8]) -> usize {
-    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| bytes.len().min(last + 2))
-}
 
 #[test]
 fn zeros_that_a_roll_trimmed_are_cut_again_and_the_next_segment_stays() {
