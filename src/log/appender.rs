@@ -76,13 +76,18 @@ impl Appender {
     /// # Errors
     ///
     /// As [`Log::append`]. The records that were gathered stay gathered: a later call tries again.
+    #[expect(clippy::inline_always, reason = "see `Batch::push`")]
+    #[inline(always)]
     pub fn push(&mut self, record: Record<'_>) -> Result<Option<Appended>> {
         if self.batch.is_empty() && !self.linger.is_zero() {
             self.since = Some(Instant::now());
         }
         self.batch.push(record);
-        let is_old = self.since.is_some_and(|since| since.elapsed() >= self.linger);
-        if self.batch.size_bytes() >= self.batch_bytes || is_old { self.flush() } else { Ok(None) }
+        let is_full = self.batch.size_bytes() >= self.batch_bytes;
+        if is_full || self.since.is_some_and(|since| since.elapsed() >= self.linger) {
+            return self.flush();
+        }
+        Ok(None)
     }
 
     /// Appends what is gathered; the answer is none if nothing is.

@@ -3,6 +3,7 @@
 use super::encode::Parts;
 use super::header::NewHeader;
 use super::record::When;
+use super::room::Room;
 use super::{
     Attributes, BatchHeader, FetchedRecord, HEADER_LEN, ProducerEpoch, ProducerId, Record,
 };
@@ -22,7 +23,7 @@ use crate::compression::{Codec, CompressError, Compression, Compressor};
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// Room for the header, then the records, uncompressed.
-    bytes: Vec<u8>,
+    bytes: Room,
     facts: Facts,
     compression: Option<Compression>,
     producer: Option<(ProducerId, ProducerEpoch, Sequence)>,
@@ -56,6 +57,7 @@ impl Facts {
     };
 
     /// Counts one more record in.
+    #[inline]
     pub(crate) fn add(&mut self, timestamp: Timestamp, has_key: bool) {
         if self.count == 0 {
             self.base_timestamp = timestamp;
@@ -106,7 +108,7 @@ impl Batch {
     /// An empty batch.
     pub fn new() -> Self {
         Batch {
-            bytes: vec![0; HEADER_LEN],
+            bytes: Room::zeros(HEADER_LEN),
             facts: Facts::EMPTY,
             compression: None,
             producer: None,
@@ -179,6 +181,11 @@ impl Batch {
 
     /// Appends a record. What makes a batch impossible (2 GiB, timestamps further apart than 2⁶³
     /// ms) is reported when the batch is appended.
+    #[expect(
+        clippy::inline_always,
+        reason = "what a caller's records never have costs nothing then"
+    )]
+    #[inline(always)]
     pub fn push(&mut self, record: Record<'_>) -> &mut Self {
         let timestamp = match record.when {
             When::At(ms) => ms,
@@ -203,6 +210,8 @@ impl Batch {
     }
 
     /// Encodes one record behind the others, if the batch can take it.
+    #[expect(clippy::inline_always, reason = "see `Batch::push`")]
+    #[inline(always)]
     fn put<'r>(
         &mut self,
         key: Option<&[u8]>,
@@ -212,31 +221,38 @@ impl Batch {
     ) -> bool {
         let base = if self.is_empty() { timestamp } else { self.facts.base_timestamp };
         let Some(delta) = timestamp.checked_sub(base) else {
-            self.fault.get_or_insert(BatchFault::TimestampSpan);
-            return false;
+            return self.refuse(BatchFault::TimestampSpan);
         };
         let offset_delta = self.facts.count;
         let parts = Parts { timestamp_delta: delta, offset_delta, key, value, headers };
         if !parts.put(i32::MAX as usize, &mut self.bytes) {
-            self.fault.get_or_insert(BatchFault::TooLarge);
-            return false;
+            return self.refuse(BatchFault::TooLarge);
         }
         self.facts.add(timestamp, key.is_some());
         true
     }
 
+    #[cold]
+    fn refuse(&mut self, fault: BatchFault) -> bool {
+        self.fault.get_or_insert(fault);
+        false
+    }
+
     /// Remembers whether the last record waits for the clock; one word for all of them until two
     /// differ.
+    #[inline]
     fn note_waiting(&mut self, waits: bool) {
-        let before = self.facts.count as usize - 1;
-        match self.waiting.as_slice() {
-            [all] if *all != waits => {
-                self.waiting.resize(before, !waits);
-                self.waiting.push(waits);
-            }
-            [_] => {}
-            _ => self.waiting.push(waits),
+        if !matches!(self.waiting.as_slice(), [all] if *all == waits) {
+            self.note_another(waits);
         }
+    }
+
+    #[inline(never)]
+    fn note_another(&mut self, waits: bool) {
+        if self.waiting.len() == 1 {
+            self.waiting.resize(self.facts.count as usize - 1, !waits);
+        }
+        self.waiting.push(waits);
     }
 
     /// Encodes it as a client sends it, with `wanted`'s clock and codec. The batch stays as it is:

@@ -1,12 +1,8 @@
 //! One record as it lies in a batch: its length, then what it is.
 
 use super::Timestamp;
-use crate::wire::varint::{self, Short};
-
-/// The fewest and the most bytes that a record without headers has besides its length, key and value,
-/// if its numbers are small.
-const LEAST_OTHERS: usize = 6;
-const MOST_OTHERS: usize = 14;
+use super::room::Room;
+use crate::wire::varint::{self, Word};
 
 /// What is written of a record, with its place in the batch.
 pub(super) struct Parts<'a, H> {
@@ -25,54 +21,62 @@ where
 {
     /// Writes it behind what `out` holds, unless there would be more than `most` bytes then; says
     /// whether it did.
-    #[inline]
-    pub(super) fn put(self, most: usize, out: &mut Vec<u8>) -> bool {
+    #[expect(
+        clippy::inline_always,
+        reason = "what a caller's records never have costs nothing then"
+    )]
+    #[inline(always)]
+    pub(super) fn put(self, most: usize, out: &mut Room) -> bool {
         let most = most.saturating_sub(varint::MAX_LEN);
-        match self.put_short(most, out) {
+        match self.put_small(most, out) {
             Some(is_there) => is_there,
-            None => self.put_any(most, out),
+            None => self.put_large(most, out),
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn put_large(self, most: usize, out: &mut Room) -> bool {
+        out.append(|out| self.put_any(most, out))
+    }
+
     /// The same, if it has no headers and its numbers are small; else nothing is written.
-    #[inline]
-    fn put_short(&self, most: usize, out: &mut Vec<u8>) -> Option<bool> {
+    #[expect(clippy::inline_always, reason = "see `Parts::put`")]
+    #[inline(always)]
+    fn put_small(&self, most: usize, out: &mut Room) -> Option<bool> {
         if self.headers.len() > 0 {
             return None;
         }
         let (key, value) = (self.key.unwrap_or_default(), self.value.unwrap_or_default());
-        let of_value = if self.value.is_some() { value.len() as i64 } else { -1 };
-        // What comes behind its length is written first.
-        let bytes = key.len() + value.len();
-        let start = match (len_of_size(bytes + LEAST_OTHERS), len_of_size(bytes + MOST_OTHERS)) {
-            (least, most) if least == most => least,
-            _ => len_of_size(self.size_bytes()),
+        let time = Word::new(self.timestamp_delta)?;
+        let offset = Word::new(self.offset_delta.into())?;
+        let of_key = Word::new(self.key.map_or(-1, |key| key.len() as i64))?;
+        let of_value = Word::new(self.value.map_or(-1, |value| value.len() as i64))?;
+        let attributes = Word::ZERO;
+        let body = attributes.and(time).and(offset);
+        // Behind the value there is its count of headers.
+        let size = body.len() + of_key.len() + key.len() + of_value.len() + value.len() + 1;
+        let of_size = Word::new(size as i64)?;
+        let len = of_size.len() + size;
+        if out.len() + size > most {
+            return Some(false);
+        }
+        let room = out.behind(len + Word::ROOM);
+        let front = of_size.and(body);
+        let lengths = of_key.and(of_value);
+        front.put(room)?;
+        let room = room.get_mut(front.len()..)?;
+        let room = if key.is_empty() {
+            lengths.put(room)?;
+            room.get_mut(lengths.len()..)?
+        } else {
+            of_key.put(room)?;
+            let room = put_behind(room, of_key.len(), key)?;
+            of_value.put(room)?;
+            room.get_mut(of_value.len()..)?
         };
-        let before = out.len();
-        out.extend_from_slice(&[0; Short::ROOM]);
-        let mut front = Short::new(out.last_chunk_mut()?, start);
-        let is_short = front.put(0) // attributes: none are defined
-            && front.put(self.timestamp_delta)
-            && front.put(self.offset_delta.into())
-            && match self.key {
-                None => front.put(-1) && front.put(of_value),
-                Some(key) => front.put(key.len() as i64),
-            };
-        let end = front.end();
-        let behind = if self.key.is_some() { varint::len(of_value as i32) } else { 0 };
-        let size = end - start + key.len() + behind + value.len() + 1;
-        let is_short = is_short && Short::new(out.last_chunk_mut()?, 0).put(size as i64);
-        if !is_short || before + size > most {
-            out.truncate(before);
-            return if is_short { Some(false) } else { None };
-        }
-        out.truncate(before + end);
-        if self.key.is_some() {
-            out.extend_from_slice(key);
-            varint::put(out, of_value as i32);
-        }
-        out.extend_from_slice(value);
-        out.push(0);
+        *put_behind(room, 0, value)?.first_mut()? = 0;
+        out.take(len);
         Some(true)
     }
 
@@ -107,10 +111,12 @@ where
     }
 }
 
-/// Bytes that a record's length takes as a varint, if they are at most three.
+/// Copies `bytes` into `room` at `at`; what is behind them is the answer.
 #[inline]
-fn len_of_size(size: usize) -> usize {
-    1 + usize::from(size >= 1 << 6) + usize::from(size >= 1 << 13)
+fn put_behind<'r>(room: &'r mut [u8], at: usize, bytes: &[u8]) -> Option<&'r mut [u8]> {
+    let (into, behind) = room.get_mut(at..)?.split_at_mut_checked(bytes.len())?;
+    into.copy_from_slice(bytes);
+    Some(behind)
 }
 
 fn len_or_null(bytes: Option<&[u8]>) -> usize {
@@ -144,7 +150,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn short_records_are_written_as_any_are(
+        fn small_records_are_written_as_any_are(
             (timestamp_delta, offset_delta) in (number(), number()),
             (key, value) in (bytes(), bytes()),
             room in 0_usize..60_000,
@@ -156,18 +162,23 @@ mod tests {
                 value: value.as_deref(),
                 headers: [].into_iter(),
             };
+            let room_of = |bytes: &[u8]| {
+                let mut room = Room::default();
+                room.append(|out| out.extend_from_slice(bytes));
+                room
+            };
             let mut any = b"before".to_vec();
             prop_assert!(parts().put_any(usize::MAX, &mut any));
-            let mut out = b"before".to_vec();
-            if let Some(is_there) = parts().put_short(usize::MAX, &mut out) {
+            let mut out = room_of(b"before");
+            if let Some(is_there) = parts().put_small(usize::MAX, &mut out) {
                 prop_assert!(is_there);
-                prop_assert_eq!(&out, &any);
+                prop_assert_eq!(&*out, &any[..]);
             } else {
-                prop_assert_eq!(&out, b"before");
+                prop_assert_eq!(&*out, b"before");
             }
-            let mut out = b"before".to_vec();
+            let mut out = room_of(b"before");
             let is_there = parts().put(room, &mut out);
-            prop_assert_eq!(&out, if is_there { &any[..] } else { b"before" });
+            prop_assert_eq!(&*out, if is_there { &any[..] } else { b"before" });
             prop_assert!(!is_there || any.len() <= room);
             prop_assert!(is_there || any.len() + varint::MAX_LEN > room);
         }

@@ -2,6 +2,7 @@
 
 use super::encode::Parts;
 use super::header::NewHeader;
+use super::room::Room;
 use super::{Attributes, FetchedRecord, HEADER_LEN, Offset, Timestamp, TimestampType};
 use crate::compression::Codec;
 use crate::wire::varint;
@@ -10,7 +11,7 @@ use crate::wire::varint;
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
     /// As they lie in a batch, uncompressed.
-    pub(super) plain: Vec<u8>,
+    pub(super) plain: Room,
     pub(super) count: i32,
     pub(super) base_offset: Offset,
     last_offset: Offset,

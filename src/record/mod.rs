@@ -24,6 +24,7 @@ mod rebuild;
 #[expect(clippy::module_inception, reason = "it holds a record, as the others hold theirs")]
 mod record;
 mod rewrite;
+mod room;
 #[cfg(test)]
 mod rewrite_tests;
 mod upgrade;

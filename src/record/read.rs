@@ -478,6 +478,7 @@ mod tests {
 
     use super::*;
     use crate::record::encode::Parts;
+    use crate::record::room::Room;
 
     fn small_or_large() -> impl Strategy<Value = i64> {
         prop_oneof![-70_i64..70, -10_000_i64..10_000, -1_i64 << 40..1 << 40]
@@ -504,8 +505,9 @@ mod tests {
                 value: value.as_deref(),
                 headers: header.iter().copied(),
             };
-            let mut record = Vec::new();
+            let mut record = Room::default();
             prop_assert!(parts.put(usize::MAX, &mut record));
+            let mut record = record.to_vec();
             let size = varint::get(&mut Cursor::new(&record)).unwrap() as usize;
             let mut body = record.split_off(record.len() - size);
             let read = Body::read(&body);

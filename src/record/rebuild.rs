@@ -7,6 +7,7 @@ use std::fmt;
 
 use super::encode::Parts;
 use super::header::Rewritten;
+use super::room::Room;
 use super::{BatchHeader, FetchedRecord, HEADER_LEN, RecordError, Records};
 use super::{Timestamp, TimestampType};
 use crate::compression::{Codec, CompressError, Compression, Compressor};
@@ -43,7 +44,7 @@ impl From<RecordError> for RebuildError {
 pub(crate) struct Rebuilder {
     compressor: Compressor,
     /// Records before compression.
-    plain: Vec<u8>,
+    plain: Room,
 }
 
 impl Rebuilder {

@@ -116,7 +116,7 @@ pub struct Measured {
 pub fn subjects() -> Vec<Box<dyn Subject>> {
     let mut all: Vec<Box<dyn Subject>> = vec![
         Box::new(Strandline { zeros_ahead: 0 }),
-        Box::new(Strandline { zeros_ahead: 512 << 10 }),
+        Box::new(Strandline { zeros_ahead: 1 << 20 }),
         Box::new(Limit::Write),
         Box::new(Limit::CopySumWrite),
         Box::new(Limit::Reserved),
