@@ -111,7 +111,8 @@ impl Fetched {
     /// beyond the bound; the iteration goes on behind that batch.
     pub fn records(&self) -> impl Iterator<Item = Result<FetchedRecord<'_>>> {
         let hidden = Hidden::by(self.aborted.as_deref().unwrap_or(&[]));
-        FetchedRecords { fetched: self, hidden, rest: self.bytes(), compressed: 0, current: None }
+        let (from, rest) = (self.from, self.bytes());
+        FetchedRecords { fetched: self, from, hidden, rest, compressed: 0, current: None }
     }
 }
 
@@ -141,6 +142,8 @@ impl Hidden {
 
 struct FetchedRecords<'a> {
     fetched: &'a Fetched,
+    /// The offset that was asked for.
+    from: Offset,
     hidden: Hidden,
     rest: &'a [u8],
     /// How many compressed batches were passed.
@@ -175,7 +178,7 @@ impl<'a> FetchedRecords<'a> {
     fn is_delivered(&self, batch: &RecordBatch<'_>) -> bool {
         let header = batch.header();
         let attributes = header.attributes();
-        if attributes.is_control() || header.last_offset() < self.fetched.from {
+        if attributes.is_control() || header.last_offset() < self.from {
             return false;
         }
         let is_hidden = |producer| self.hidden.has(producer, header.base_offset());
@@ -243,7 +246,7 @@ impl<'a> Iterator for FetchedRecords<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(records) = &mut self.current
             && let Some(record) = records.quick()
-            && record.offset() >= self.fetched.from
+            && record.offset() >= self.from
         {
             return Some(Ok(record));
         }
@@ -257,7 +260,7 @@ impl<'a> FetchedRecords<'a> {
         loop {
             if let Some(records) = &mut self.current {
                 match records.next() {
-                    Some(Ok(record)) if record.offset() < self.fetched.from => continue,
+                    Some(Ok(record)) if record.offset() < self.from => continue,
                     Some(Ok(record)) => return Some(Ok(record)),
                     Some(Err(cause)) => return Some(Err(self.fault(cause))),
                     None => self.current = None,

@@ -133,6 +133,8 @@ struct BatchRecords<'a> {
     leader_epoch: Option<LeaderEpoch>,
     base_sequence: Option<Sequence>,
     left: i32,
+    /// With no more left than these the next one is not read quickly.
+    slow: i32,
     cursor: Cursor<'a>,
     /// The length of the record before.
     last: Length,
@@ -188,6 +190,7 @@ impl<'a> BatchRecords<'a> {
             leader_epoch: header.leader_epoch(),
             base_sequence: header.base_sequence(),
             left: header.record_count(),
+            slow: if is_far_from_the_ends(header) { 1 } else { i32::MAX },
             cursor: Cursor::new(payload),
             last: Length::NONE,
         }
@@ -198,7 +201,7 @@ impl<'a> BatchRecords<'a> {
     #[expect(clippy::inline_always, reason = "see `Records::quick`")]
     #[inline(always)]
     fn quick(&mut self) -> Option<FetchedRecord<'a>> {
-        if self.left <= 1 {
+        if self.left <= self.slow {
             return None;
         }
         let rest = self.cursor.rest();
@@ -210,12 +213,13 @@ impl<'a> BatchRecords<'a> {
         let (bytes, behind) = rest.split_at_checked(len + size)?;
         // A length that does not fit in a word takes none of it.
         let body = Body::quick(bytes.get(len..).filter(|_| len > 0)?)?;
-        let offset = self.base_offset.checked_add(Offset::from(body.offset_delta));
-        let timestamp = match self.append_time {
-            Some(time) => time,
-            None => self.base_timestamp.checked_add(body.timestamp_delta)?,
-        };
-        let offset = offset.filter(|&at| at >= 0)?;
+        // Neither sum overflows, for both bases are far from the ends.
+        let offset = self.base_offset.wrapping_add(Offset::from(body.offset_delta));
+        let quick = self.base_timestamp.wrapping_add(body.timestamp_delta);
+        let timestamp = self.append_time.unwrap_or(quick);
+        if offset < 0 {
+            return None;
+        }
         self.cursor = Cursor::new(behind);
         self.left -= 1;
         Some(self.record(offset, timestamp, &body))
@@ -261,6 +265,14 @@ impl<'a> BatchRecords<'a> {
         let size = usize::try_from(size).map_err(|_| RecordError::InvalidStructure)?;
         Ok(self.cursor.take(size)?)
     }
+}
+
+/// Whether no delta that is read quickly, of four bytes at most, leads a batch's offsets or times to
+/// where they have no number.
+fn is_far_from_the_ends(header: &BatchHeader) -> bool {
+    let is_far =
+        |base: i64| base.checked_add(1 << 32).is_some() && base.checked_sub(1 << 32).is_some();
+    is_far(header.base_offset()) && is_far(header.base_timestamp())
 }
 
 /// A record's length as it lies there, and what it says. Mostly the next record's is the same: to
@@ -310,17 +322,23 @@ impl<'a> Body<'a> {
     #[expect(clippy::inline_always, reason = "see `Records::quick`")]
     #[inline(always)]
     fn quick(bytes: &'a [u8]) -> Option<Body<'a>> {
-        let word = word_at(bytes, 0)?;
-        let (timestamp_delta, timestamp_len) = varint::in_word(word >> 8)?;
-        let behind = 1 + timestamp_len;
-        let (offset_delta, offset_len) = varint::in_word(word >> (8 * behind))?;
-        let at = behind + offset_len;
-        if at > size_of::<u64>() {
-            return None;
-        }
-        let (key, at) = quick_bytes(bytes, at)?;
-        let (value, at) = quick_bytes(bytes, at)?;
-        (bytes.get(at..)? == [0]).then_some(Body {
+        let word = u64::from_le_bytes(*bytes.first_chunk()?) >> 8;
+        let (timestamp_delta, timestamp_len) = varint::in_word(word)?;
+        let word = word >> (8 * timestamp_len);
+        let (offset_delta, offset_len) = varint::in_word(word)?;
+        let at = 1 + timestamp_len + offset_len;
+        let (key, at) = if word >> (8 * offset_len) & 0xff == NULL && at < size_of::<u64>() {
+            (None, at + 1)
+        } else {
+            quick_bytes(bytes, at)?
+        };
+        // Behind the value there is the count of headers alone.
+        let (&headers, bytes) = bytes.split_last()?;
+        let (size, len) = quick_len(bytes, at)?;
+        let rest = bytes.get(at + len..)?;
+        let is_whole = headers == 0 && rest.len() == size.max(0) as usize;
+        let value = if size >= 0 { Some(rest) } else { None };
+        is_whole.then_some(Body {
             timestamp_delta: timestamp_delta.into(),
             offset_delta,
             key,
@@ -346,20 +364,25 @@ impl<'a> Body<'a> {
     }
 }
 
+/// The length of a key or value that is null, as it lies there.
+const NULL: u64 = 1;
+
+/// A length at `at`, and how many bytes it takes.
 #[inline]
-fn word_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+fn quick_len(bytes: &[u8], at: usize) -> Option<(i32, usize)> {
+    match bytes.get(at..)? {
+        [first, ..] if *first < 0x80 => varint::in_word((*first).into()),
+        [first, second, ..] if *second < 0x80 => {
+            varint::in_word(u64::from(*first) | u64::from(*second) << 8)
+        }
+        longer => varint::in_word(u64::from_le_bytes(*longer.first_chunk()?)),
+    }
 }
 
 /// Bytes behind their length, or null, at `at`; and where they end.
 #[inline]
 fn quick_bytes(bytes: &[u8], at: usize) -> Option<(Option<&[u8]>, usize)> {
-    let first = *bytes.get(at)?;
-    let (size, len) = if first < 0x80 {
-        varint::in_word(first.into())?
-    } else {
-        varint::in_word(word_at(bytes, at)?)?
-    };
+    let (size, len) = quick_len(bytes, at)?;
     let from = at + len;
     if size < 0 {
         return Some((None, from));

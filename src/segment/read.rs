@@ -105,12 +105,13 @@ impl Segment {
         let piece = range.max_bytes.saturating_add(SLACK_BYTES).min(READ_BYTES);
         let room = self.shared.reads.buffer(piece);
         let mut window = Window::within(room, self.log_file()?, self.end(), piece);
-        let mut start = if let Some(position) = self.place_of(&mut window, places, range)? {
-            (position, range.from)
-        } else {
-            let aims = range.max_bytes < READ_BYTES / 4;
-            (self.start_for(&mut window, range.from, aims)?, self.base_offset)
-        };
+        let mut start =
+            if let Some(position) = self.place_of(&mut window, (places, piece), range)? {
+                (position, range.from)
+            } else {
+                let aims = range.max_bytes < READ_BYTES / 4;
+                (self.start_for(&mut window, range.from, aims)?, self.base_offset)
+            };
         // Whether the index led there. Each fetch begins again at the front at most once.
         let mut by_index = start.0 > 0;
         loop {
@@ -147,7 +148,8 @@ impl Segment {
             match self.gather(&mut window, position, range)? {
                 Ok(slice) => {
                     let behind = position + slice.range.len() as u64;
-                    self.shared.reads.note(places, slice.next_offset, behind);
+                    let place = (behind, slice.range.len());
+                    self.shared.reads.note(places, slice.next_offset, place);
                     return Ok(Some(slice.filled(window, position)));
                 }
                 // The index may have led to a batch that is not where it belongs.
@@ -217,13 +219,21 @@ impl Segment {
     }
 
     /// Where the batch begins that `range` does, if a reader noted that and it looks like it: the
-    /// batches before it end right before its first offset.
-    fn place_of(&self, window: &mut Window, places: u64, range: ReadRange) -> Result<Option<u64>> {
+    /// batches before it end right before its first offset. As much is read as that reader used, for
+    /// the next one mostly uses as much, and what is read for nothing is read again.
+    fn place_of(
+        &self,
+        window: &mut Window,
+        (places, piece): (u64, usize),
+        range: ReadRange,
+    ) -> Result<Option<u64>> {
         let noted = self.shared.reads.hint(places, range.from);
-        let Some(position) = noted.filter(|&position| position < window.end()) else {
+        let Some((position, bytes)) = noted.filter(|&(position, _)| position < window.end()) else {
             return Ok(None);
         };
+        window.set_piece((bytes + bytes / 64).saturating_add(HEADER_LEN).min(piece));
         let header = header_at(window, position).map_err(|e| self.read_error(e))?;
+        window.set_piece(piece);
         Ok(header.is_ok_and(|it| it.base_offset() == range.from).then_some(position))
     }
 

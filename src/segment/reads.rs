@@ -93,6 +93,7 @@ struct Hint {
     segment: u64,
     offset: Offset,
     position: u64,
+    bytes: usize,
 }
 
 impl Reads {
@@ -116,16 +117,16 @@ impl Reads {
     }
 
     /// Where the batch that follows those below `offset` begins in a segment, as was found there
-    /// last. The caller asks the batch itself whether it is so.
-    pub(super) fn hint(&self, segment: u64, offset: Offset) -> Option<u64> {
+    /// last, and how many bytes were read before it. The caller asks the batch itself whether it is so.
+    pub(super) fn hint(&self, segment: u64, offset: Offset) -> Option<(u64, usize)> {
         let hint = *locked(self.slot(segment, offset));
         (hint.segment == segment && hint.offset == offset && hint.position > 0)
-            .then_some(hint.position)
+            .then_some((hint.position, hint.bytes))
     }
 
     /// Remembers that in place of what was there.
-    pub(super) fn note(&self, segment: u64, offset: Offset, position: u64) {
-        *locked(self.slot(segment, offset)) = Hint { segment, offset, position };
+    pub(super) fn note(&self, segment: u64, offset: Offset, (position, bytes): (u64, usize)) {
+        *locked(self.slot(segment, offset)) = Hint { segment, offset, position, bytes };
     }
 
     /// The batch at a position of a segment, if it was checked whole.
@@ -283,8 +284,8 @@ mod tests {
     #[test]
     fn a_hint_is_of_one_segment_and_one_offset() {
         let reads = Reads::default();
-        reads.note(3, 70, 4096);
-        assert_eq!(reads.hint(3, 70), Some(4096));
+        reads.note(3, 70, (4096, 500));
+        assert_eq!(reads.hint(3, 70), Some((4096, 500)));
         assert_eq!((reads.hint(3, 71), reads.hint(4, 70), reads.hint(0, 0)), (None, None, None));
     }
 }
