@@ -126,10 +126,7 @@ fn find(
     if let Some(batch) = fetched.batches().next()
         && (batch.header().base_offset()..=batch.header().last_offset()).contains(&offset)
     {
-        let is_large = segment.note_pieces(places, fetched.position, &batch);
-        if !is_large && is_plain(batch.header(), options) {
-            segment.note_ways(near, places, (offset, fetched.position));
-        }
+        segment.note_pieces(places, fetched.position, &batch);
     }
     Ok(Source::Batch(fetched))
 }

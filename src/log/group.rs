@@ -5,12 +5,13 @@
 //! were let go together mostly come back together: so many are waited for, a moment at most.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::planted::{self, Bug};
 use crate::record::Offset;
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{AtomicBool, AtomicI64, Condvar, Mutex, MutexGuard};
 
 /// So long at most one who is about to sync waits for others.
 const MOST_GATHERING: Duration = Duration::from_micros(60);
@@ -19,6 +20,10 @@ const MOST_GATHERING: Duration = Duration::from_micros(60);
 #[derive(Debug)]
 pub(crate) struct Group {
     state: Mutex<State>,
+    /// Changed under the lock, read by everybody.
+    durable_end: AtomicI64,
+    /// Whether the state says what poisoned the log.
+    is_poisoned: AtomicBool,
     done: Condvar,
     /// As many have come as were waited for.
     gathered: Condvar,
@@ -28,7 +33,6 @@ pub(crate) struct Group {
 
 #[derive(Debug)]
 struct State {
-    durable_end: Offset,
     /// Counts truncations: a sync that began before one says nothing about what came after.
     era: u64,
     syncing: bool,
@@ -45,7 +49,6 @@ struct State {
 impl Group {
     pub(crate) fn new(durable_end: Offset, patience: Duration) -> Self {
         let state = State {
-            durable_end,
             era: 0,
             syncing: false,
             waiting: 0,
@@ -54,16 +57,26 @@ impl Group {
             poisoned: None,
         };
         let (done, gathered) = (Condvar::new(), Condvar::new());
-        Group { state: Mutex::new(state), done, gathered, patience }
+        Group {
+            state: Mutex::new(state),
+            durable_end: AtomicI64::new(durable_end),
+            is_poisoned: AtomicBool::new(false),
+            done,
+            gathered,
+            patience,
+        }
     }
 
     /// How far the log is durable.
     pub(crate) fn durable_end(&self) -> Offset {
-        self.lock().durable_end
+        self.durable_end.load(Ordering::Acquire)
     }
 
     /// What poisoned the log, if something did.
     pub(crate) fn poison(&self) -> Option<Error> {
+        if !self.is_poisoned.load(Ordering::Acquire) {
+            return None;
+        }
         self.lock().poisoned.clone()
     }
 
@@ -82,7 +95,7 @@ impl Group {
         sync: impl Fn() -> std::result::Result<Offset, Failure>,
     ) -> Result<()> {
         let (mut state, mut since) = (self.lock(), None);
-        if state.poisoned.is_none() && state.durable_end < end {
+        if state.poisoned.is_none() && self.durable_end() < end {
             state.waiting += 1;
             if state.gathering && state.waiting >= state.last_group.0 {
                 self.gathered.notify_one();
@@ -92,7 +105,7 @@ impl Group {
             if let Some(first) = &state.poisoned {
                 return Err(first.clone());
             }
-            if state.durable_end >= end {
+            if self.durable_end() >= end {
                 return Ok(());
             }
             if state.syncing {
@@ -110,7 +123,7 @@ impl Group {
             let group = std::mem::take(&mut state.waiting);
             let turn = self.take_turn(state);
             if planted::on(Bug::WokenBeforeSync) {
-                self.lock().durable_end = end;
+                self.set_durable_end(&mut self.lock(), end);
                 self.done.notify_all();
             }
             let began = Instant::now();
@@ -120,7 +133,7 @@ impl Group {
             turn.end(&mut state);
             match result {
                 Ok(reached) if state.era == era => {
-                    state.durable_end = state.durable_end.max(reached);
+                    self.set_durable_end(&mut state, self.durable_end().max(reached));
                     if reached < end {
                         // All that is published is durable, and what was waited for is no longer
                         // there: it was cut off before the sync began.
@@ -129,10 +142,10 @@ impl Group {
                 }
                 Ok(_) => {}
                 Err(Failure::Final(_)) if planted::on(Bug::SyncErrorDropped) => {
-                    state.durable_end = end;
+                    self.set_durable_end(&mut state, end);
                 }
                 Err(Failure::Final(error)) => {
-                    state.poisoned.get_or_insert(error);
+                    self.note_poison(&mut state, error);
                 }
                 Err(Failure::Passing(error)) => return Err(error),
             }
@@ -193,7 +206,7 @@ impl Group {
         let mut state = self.lock();
         turn.end(&mut state);
         let (durable_end, answer) = result?;
-        state.durable_end = durable_end;
+        self.set_durable_end(&mut state, durable_end);
         Ok(answer)
     }
 
@@ -205,8 +218,17 @@ impl Group {
 
     /// Makes every later use fail with `error`, the first cause.
     pub(crate) fn set_poison(&self, error: Error) {
-        self.lock().poisoned.get_or_insert(error);
+        self.note_poison(&mut self.lock(), error);
         self.done.notify_all();
+    }
+
+    fn note_poison(&self, state: &mut State, error: Error) {
+        state.poisoned.get_or_insert(error);
+        self.is_poisoned.store(true, Ordering::Release);
+    }
+
+    fn set_durable_end(&self, _state: &mut State, end: Offset) {
+        self.durable_end.store(end, Ordering::Release);
     }
 
     /// The state is changed in one go: a panic of another thread cannot leave it half changed.

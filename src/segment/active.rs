@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::names::{self, Part};
 use super::source::{Growing, Source};
-use super::{Facts, Known, Segment, Shared};
+use super::{Facts, Known, Segment, Shared, State};
 use crate::error::{Error, Result};
 use crate::fs::{Access, File};
 use crate::index::{
@@ -53,6 +53,16 @@ pub(crate) struct Active {
     reserved: u64,
     /// Up to where zeros were written ahead.
     zeroed: u64,
+    /// What the last append has left, by which the next one is asked whether to roll.
+    left: Option<Left>,
+}
+
+/// Of a segment's state.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    /// Whether an index has no room for another entry.
+    is_full: bool,
+    first_timestamp: Option<Timestamp>,
 }
 
 /// Space is taken ahead in steps that grow with the segment, up to this.
@@ -64,6 +74,17 @@ const LEAST_RESERVED: u64 = 64 << 10;
 const FLUSHES_AHEAD: u64 = 8;
 const LEAST_FLUSHES_AHEAD: u64 = 4;
 const PAGE: u64 = 4096;
+
+impl Limits {
+    fn left_of(&self, state: &State) -> Left {
+        let most = |len: usize| self.index_bytes as usize / len;
+        Left {
+            is_full: state.offset_index.grown() >= most(OFFSET_ENTRY_LEN)
+                || state.time_index.grown() >= most(TIME_ENTRY_LEN).saturating_sub(1),
+            first_timestamp: state.facts.and_then(|facts| facts.first_timestamp),
+        }
+    }
+}
 
 impl Active {
     /// Creates the `.log` of a new segment. Its directory entry is not synced.
@@ -99,6 +120,7 @@ impl Active {
             bytes_since_index_entry: 0,
             reserved,
             zeroed: 0,
+            left: None,
         }
     }
 
@@ -138,12 +160,8 @@ impl Active {
         {
             return Ok(true);
         }
-        let state = self.segment.state();
-        let most = |len: usize| self.limits.index_bytes as usize / len;
-        let is_full = state.offset_index.grown() >= most(OFFSET_ENTRY_LEN)
-            || state.time_index.grown() >= most(TIME_ENTRY_LEN).saturating_sub(1);
-        let first = state.facts.and_then(|facts| facts.first_timestamp);
-        drop(state);
+        let Left { is_full, first_timestamp: first } =
+            self.left.unwrap_or_else(|| self.limits.left_of(&self.segment.state()));
         if is_full || size == 0 {
             return Ok(is_full);
         }
@@ -238,7 +256,7 @@ impl Active {
         let state = &mut *state;
         let facts = state.facts.get_or_insert_with(|| Facts::empty(base));
         facts.add_parts(header, bytes);
-        let facts = *facts;
+        let counted = *facts;
         if self.bytes_since_index_entry > u64::from(self.limits.index_interval_bytes) {
             if let Source::Growing(index) = &mut state.offset_index {
                 let entry = OffsetEntry { offset: header.last_offset(), position: position as u32 };
@@ -248,12 +266,13 @@ impl Active {
                 }
             }
             if let Source::Growing(index) = &mut state.time_index {
-                push_time_entry(index, facts.largest, base);
+                push_time_entry(index, counted.largest, base);
             }
             self.bytes_since_index_entry = 0;
         }
         self.bytes_since_index_entry += bytes.len() as u64;
-        facts
+        self.left = Some(self.limits.left_of(state));
+        counted
     }
 
     /// Enters a transaction that aborted in the index. If the file cannot be written, sealing writes

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::record::{Offset, Pieces, RecordBatch};
 
 /// A smaller batch is read whole each time.
-const LEAST_BATCH: usize = 16 << 10;
+pub(super) const LEAST_BATCH: usize = 16 << 10;
 
 impl Segment {
     /// The index entries around the last offset before `offset`.
@@ -41,12 +41,12 @@ impl Segment {
     }
 
     /// Remembers of a batch that was read at `position`, and checked, where its pieces are, if it is
-    /// large; says whether it is. `places` is what [`Segment::places`] said before it was read.
-    pub(crate) fn note_pieces(&self, places: u64, position: u64, batch: &RecordBatch<'_>) -> bool {
-        let is_large = batch.bytes().len() >= LEAST_BATCH;
-        if is_large && let Some(pieces) = Pieces::of(batch) {
+    /// large. `places` is what [`Segment::places`] said before it was read.
+    pub(crate) fn note_pieces(&self, places: u64, position: u64, batch: &RecordBatch<'_>) {
+        if batch.bytes().len() >= LEAST_BATCH
+            && let Some(pieces) = Pieces::of(batch)
+        {
             self.shared.reads.keep_pieces(places, position, pieces);
         }
-        is_large
     }
 }

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::Segment;
 use super::lookup::Near;
+use super::piece::LEAST_BATCH;
 use super::reads::{WAYS, Ways};
 use crate::error::Result;
 use crate::index::OffsetEntry;
@@ -65,11 +66,21 @@ impl Stretch {
         self.before + 1 + (offsets + WAYS as i64 - 1) / WAYS as i64
     }
 
-    /// The ways to the parts that begin in `bytes`, which lie at the stretch's beginning and end with a
-    /// header; and those of `ways` to other parts. Where offsets are left out, the batch before has to
-    /// pass its checksum.
-    fn ways_in(&self, bytes: &[u8], mut ways: Ways) -> Option<Ways> {
-        let (mut at, mut part) = (0, 0);
+    /// Bytes from its beginning up to the last batch, and that one's header.
+    fn whole_bytes(&self) -> usize {
+        (u64::from(self.behind.position) - self.position) as usize + HEADER_LEN
+    }
+
+    /// Bytes of a batch, if each holds one record and all are equally long.
+    fn mean_bytes(&self) -> usize {
+        (i64::from(self.behind.position) - self.position as i64) as usize
+            / usize::try_from(self.offsets()).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// The ways to the parts, which begin in `bytes`: all of it. Where offsets are left out, the batch
+    /// before has to pass its checksum.
+    fn ways_in(&self, bytes: &[u8]) -> Option<Ways> {
+        let (mut at, mut part, mut ways) = (0, 0, Ways::default());
         let mut before: Option<(usize, Offset)> = None;
         loop {
             let header = BatchHeader::decode(bytes.get(at..)?).ok()?;
@@ -118,10 +129,10 @@ impl Stretch {
 }
 
 impl Segment {
-    /// Reads the batch that holds `offset` into `room`, which begins with it then, if a reader has
-    /// found the way to it and everything about it is as it should be: else nothing is said, and the
-    /// whole story is that of [`Segment::read`]. `near` are the entries around `offset - 1`, and no
-    /// batch ends behind `segment_end`.
+    /// Reads the batch that holds `offset` into `room`, which begins with it then, if it is small and
+    /// everything about it is as it should be: else nothing is said, and the whole story is that of
+    /// [`Segment::read`]. `near` are the entries around `offset - 1`, and no batch ends behind
+    /// `segment_end`.
     pub(crate) fn read_small(
         &self,
         near: Near,
@@ -131,13 +142,17 @@ impl Segment {
         let Some(stretch) = Stretch::around(near, self.base_offset, offset) else {
             return Ok(None);
         };
+        let places = self.places();
         let (part, ways) =
-            (stretch.part_of(offset), self.shared.reads.ways(self.places(), stretch.number));
-        let Some(way) = ways.to(part) else { return Ok(None) };
-        let (position, end) = (stretch.position + u64::from(way), self.end());
-        let Some(left) = end.checked_sub(position) else { return Ok(None) };
+            (stretch.part_of(offset), self.shared.reads.ways(places, stretch.number));
+        // Who does not know the way reads the whole stretch, and knows all its ways then.
+        let (from, mut bytes) = match ways.to(part) {
+            Some(way) => (u64::from(way), stretch.likely_bytes(ways, part, offset)),
+            None => (0, stretch.whole_bytes() + stretch.mean_bytes()),
+        };
+        let position = stretch.position + from;
+        let Some(left) = self.end().checked_sub(position) else { return Ok(None) };
         let file = self.log_file()?;
-        let mut bytes = stretch.likely_bytes(ways, part, offset);
         loop {
             bytes = bytes.min(usize::try_from(left).unwrap_or(usize::MAX));
             room.resize(bytes, 0);
@@ -147,6 +162,15 @@ impl Segment {
             let behind = if bytes as u64 == left { Some(segment_end) } else { None };
             match batch_in(room, offset, behind) {
                 Found::Batch(range, next) => {
+                    if range.len() >= LEAST_BATCH {
+                        break;
+                    }
+                    if ways.to(part).is_none()
+                        && let Some(whole) = room.get(..stretch.whole_bytes())
+                        && let Some(ways) = stretch.ways_in(whole)
+                    {
+                        self.shared.reads.keep_ways(places, stretch.number, ways);
+                    }
                     let Ok(header) = BatchHeader::decode(&room[range.clone()]) else { break };
                     room.copy_within(range.clone(), 0);
                     room.truncate(range.len());
@@ -159,24 +183,6 @@ impl Segment {
             }
         }
         Ok(None)
-    }
-
-    /// Notes where the parts of a stretch begin, from its beginning up to the batch that was found
-    /// for `offset` at `position`, if batches lead there.
-    pub(crate) fn note_ways(&self, near: Near, places: u64, (offset, position): (Offset, u64)) {
-        let Some(stretch) = Stretch::around(near, self.base_offset, offset) else { return };
-        let Some(bytes) = position.checked_sub(stretch.position).map(|it| it as usize + HEADER_LEN)
-        else {
-            return;
-        };
-        let mut room = vec![0; bytes.min(MOST_BYTES)];
-        let read = self.log_file().map(|file| file.read_exact_at(&mut room, stretch.position));
-        if let Ok(Ok(())) = read
-            && let Some(ways) =
-                stretch.ways_in(&room, self.shared.reads.ways(places, stretch.number))
-        {
-            self.shared.reads.keep_ways(places, stretch.number, ways);
-        }
     }
 }
 
