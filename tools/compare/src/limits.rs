@@ -133,6 +133,45 @@ impl Subject for Limit {
         let (limit, record, room) = (*self, shape.bytes, vec![0; 256 << 10]);
         Some(Box::new(Plain { limit, file, bytes, record, room }))
     }
+
+    fn crashed(&self, dir: &Path, _shape: Shape, _batches: usize) -> Option<Box<dyn Stored>> {
+        if *self != Limit::ReadSum {
+            return None;
+        }
+        Some(Box::new(Whole(find_log(dir.parent().expect("a directory"))?)))
+    }
+}
+
+/// A file that is read from front to back.
+struct Whole(PathBuf);
+
+impl Stored for Whole {
+    fn scan(&mut self) -> usize {
+        0
+    }
+
+    fn get(&mut self, _number: u64) -> usize {
+        0
+    }
+
+    fn open(&mut self) -> Option<Duration> {
+        let started = Instant::now();
+        read_and_sum(&File::open(&self.0).expect("strandline's log"), &mut vec![0; 256 << 10]);
+        Some(started.elapsed())
+    }
+}
+
+/// Reads all of a file, a piece at a time, and sums each; how much there was.
+fn read_and_sum(file: &File, room: &mut [u8]) -> usize {
+    let mut at = 0;
+    loop {
+        let read = file.read_at(room, at).expect("a read");
+        if read == 0 {
+            return at as usize;
+        }
+        std::hint::black_box(checksum(&room[..read]));
+        at += read as u64;
+    }
 }
 
 /// The first `.log` beneath a directory that is not empty.
@@ -162,16 +201,8 @@ struct Plain {
 
 impl Stored for Plain {
     fn scan(&mut self) -> usize {
-        let mut at = 0;
-        while self.limit == Limit::ReadSum {
-            let read = self.file.read_at(&mut self.room, at).expect("a read");
-            if read == 0 {
-                return at as usize;
-            }
-            std::hint::black_box(checksum(&self.room[..read]));
-            at += read as u64;
-        }
-        0
+        let sums = self.limit == Limit::ReadSum;
+        if sums { read_and_sum(&self.file, &mut self.room) } else { 0 }
     }
 
     fn get(&mut self, number: u64) -> usize {

@@ -20,6 +20,8 @@ pub enum Work {
     Scan(Shape, usize),
     /// So many records by number, at random, from so many batches.
     Get(Shape, usize, usize),
+    /// The opening of so many batches after a crash, each of which is to be checked.
+    Open(Shape, usize),
 }
 
 /// A row of the table.
@@ -102,6 +104,12 @@ pub const ROWS: &[Row] = &[
         unit: "k/s",
         limit: "pread of a record's bytes",
     },
+    Row {
+        name: "open after a crash, 2 GB in one segment",
+        work: Work::Open(batches(63, 1024), 31_000),
+        unit: "MB/s",
+        limit: "read + checksum of strandline's file",
+    },
 ];
 
 /// What one subject achieved in each round that counts, in the row's unit; and how long operations
@@ -115,8 +123,8 @@ pub struct Measured {
 /// All subjects, strandline first.
 pub fn subjects() -> Vec<Box<dyn Subject>> {
     let mut all: Vec<Box<dyn Subject>> = vec![
-        Box::new(Strandline { zeros_ahead: 0 }),
-        Box::new(Strandline { zeros_ahead: 1 << 20 }),
+        Box::new(Strandline { is_growing: false }),
+        Box::new(Strandline { is_growing: true }),
         Box::new(Limit::Write),
         Box::new(Limit::CopySumWrite),
         Box::new(Limit::Reserved),
@@ -181,16 +189,21 @@ impl Work {
             Work::Group { bytes, writers, each } => Work::Group { bytes, writers, each: each * by },
             Work::Scan(shape, batches) => Work::Scan(shape, batches * by),
             Work::Get(shape, batches, times) => Work::Get(shape, batches * by, times * by),
+            Work::Open(shape, batches) => Work::Open(shape, batches * by),
         }
     }
 
     /// What is read by each subject, if this reads.
     fn stored(self, subjects: &[Box<dyn Subject>], dir: &Path) -> Vec<Option<Box<dyn Stored>>> {
-        let (Work::Scan(shape, batches) | Work::Get(shape, batches, _)) = self else {
-            return subjects.iter().map(|_| None).collect();
-        };
         let one = |(number, subject): (usize, &dyn Subject)| {
-            subject.stored(&dir.join(format!("{number}-stored")), shape, batches)
+            let dir = dir.join(format!("{number}-stored"));
+            match self {
+                Work::Scan(shape, batches) | Work::Get(shape, batches, _) => {
+                    subject.stored(&dir, shape, batches)
+                }
+                Work::Open(shape, batches) => subject.crashed(&dir, shape, batches),
+                Work::Append(..) | Work::Durable(..) | Work::Group { .. } => None,
+            }
         };
         subjects.iter().map(AsRef::as_ref).enumerate().map(one).collect()
     }
@@ -230,6 +243,9 @@ impl Work {
                 let numbers = at_random((shape.records * batches) as u64, times, seed);
                 let (seen, took) = stored?.timed_gets(&numbers);
                 (seen > 0).then(|| (times as f64 / 1e3, whole(took)))
+            }
+            Work::Open(shape, batches) => {
+                Some((megabytes(shape.payload() * batches), whole(stored?.open()?)))
             }
         }
     }

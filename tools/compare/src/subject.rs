@@ -102,7 +102,15 @@ pub trait Subject {
     fn stored(&self, _dir: &Path, _shape: Shape, _batches: usize) -> Option<Box<dyn Stored>> {
         None
     }
+
+    /// A log of so many batches, in one segment, that was never closed.
+    fn crashed(&self, _dir: &Path, _shape: Shape, _batches: usize) -> Option<Box<dyn Stored>> {
+        None
+    }
 }
+
+/// The largest that a segment can be.
+pub const SEGMENT_BYTES: &str = "2147483647";
 
 /// A log that is read.
 pub trait Stored {
@@ -111,6 +119,11 @@ pub trait Stored {
 
     /// Reads the record with this number; the bytes of its value.
     fn get(&mut self, number: u64) -> usize;
+
+    /// Opens it as it lies there, up to its end being known; the time that took.
+    fn open(&mut self) -> Option<Duration> {
+        None
+    }
 
     /// A scan with the time it took.
     fn timed_scan(&mut self) -> (usize, Duration) {

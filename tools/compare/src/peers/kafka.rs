@@ -8,7 +8,7 @@ use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
-use crate::subject::{Promise, Shape, Stored, Subject, Times};
+use crate::subject::{Promise, SEGMENT_BYTES, Shape, Stored, Subject, Times};
 
 pub struct Peer;
 
@@ -141,6 +141,29 @@ impl Subject for Peer {
     fn stored(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
         work("store", dir, &[shape.records, shape.bytes, batches, shape.mixed.into()])?;
         Some(Box::new(Log(dir.to_str().expect("a path").to_owned())))
+    }
+
+    fn crashed(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
+        let segment = SEGMENT_BYTES.parse().expect("a number");
+        work("crash", dir, &[shape.records, shape.bytes, batches, segment])?;
+        Some(Box::new(Crashed(dir.to_str().expect("a path").to_owned())))
+    }
+}
+
+/// A directory that the child recovers again and again.
+struct Crashed(String);
+
+impl Stored for Crashed {
+    fn scan(&mut self) -> usize {
+        0
+    }
+
+    fn get(&mut self, _number: u64) -> usize {
+        0
+    }
+
+    fn open(&mut self) -> Option<Duration> {
+        Some(Duration::from_nanos(ask(&["recover", &self.0])?[0]))
     }
 }
 

@@ -1,16 +1,16 @@
-//! strandline itself, with its defaults; and with zeros written ahead, which is an option.
+//! strandline itself, with its defaults; and without zeros written ahead, which is an option.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use strandline::record::FetchedRecord;
-use strandline::{Batch, Durability, FetchOptions, Log, Record, Store, TopicOptions};
+use strandline::{Batch, Durability, FetchOptions, Log, LogConfig, Record, Store, TopicOptions};
 
-use crate::subject::{Promise, Shape, Stored, Subject, Times, each, together};
+use crate::subject::{Promise, SEGMENT_BYTES, Shape, Stored, Subject, Times, each, together};
 
 pub struct Strandline {
-    /// Zeros that are kept written ahead.
-    pub zeros_ahead: u32,
+    /// Whether a durable append makes the file grow.
+    pub is_growing: bool,
 }
 
 /// A store of one log.
@@ -19,11 +19,21 @@ struct Opened {
     log: Log,
 }
 
+/// A store that is opened again and again, and never closed.
+struct Crashed(PathBuf);
+
+const TOPIC: &str = "compare";
+
 impl Strandline {
     fn open(&self, dir: &Path) -> Opened {
-        let options = Store::options().zeros_ahead(self.zeros_ahead);
+        self.open_with(dir, TopicOptions::new())
+    }
+
+    fn open_with(&self, dir: &Path, topic: TopicOptions) -> Opened {
+        let options = Store::options();
+        let options = if self.is_growing { options.zeros_ahead(0) } else { options };
         let store = options.open(dir).expect("a store");
-        let topic = store.create_topic("compare", TopicOptions::new()).expect("a topic");
+        let topic = store.create_topic(TOPIC, topic).expect("a topic");
         let log = topic.partition(0).expect("a log");
         Opened { _store: store, log }
     }
@@ -47,7 +57,7 @@ fn fill(log: &Log, shape: Shape, batches: usize) {
 
 impl Subject for Strandline {
     fn name(&self) -> &'static str {
-        if self.zeros_ahead > 0 { "strandline, zeros ahead" } else { "strandline" }
+        if self.is_growing { "strandline, no zeros ahead" } else { "strandline" }
     }
 
     fn promise(&self) -> Promise {
@@ -55,7 +65,7 @@ impl Subject for Strandline {
     }
 
     fn append(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Duration> {
-        if self.zeros_ahead > 0 {
+        if self.is_growing {
             return None;
         }
         let Opened { _store, log } = self.open(dir);
@@ -97,13 +107,44 @@ impl Subject for Strandline {
     }
 
     fn stored(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
-        if self.zeros_ahead > 0 {
+        if self.is_growing {
             return None;
         }
         let opened = self.open(dir);
         fill(&opened.log, shape, batches);
         opened.log.flush().expect("a flush");
         Some(Box::new(opened))
+    }
+
+    fn crashed(&self, dir: &Path, shape: Shape, batches: usize) -> Option<Box<dyn Stored>> {
+        if self.is_growing {
+            return None;
+        }
+        let settings = [("segment.bytes", SEGMENT_BYTES), ("retention.ms", "-1")];
+        let config = LogConfig::from_pairs(settings).expect("settings");
+        let opened = self.open_with(dir, TopicOptions::new().config(config));
+        fill(&opened.log, shape, batches);
+        opened.log.flush().expect("a flush");
+        drop(opened);
+        Some(Box::new(Crashed(dir.to_owned())))
+    }
+}
+
+impl Stored for Crashed {
+    fn scan(&mut self) -> usize {
+        0
+    }
+
+    fn get(&mut self, _number: u64) -> usize {
+        0
+    }
+
+    fn open(&mut self) -> Option<Duration> {
+        let started = Instant::now();
+        let store = Store::options().housekeeping(false).open(&self.0).expect("a store");
+        let end = store.log(TOPIC, 0).and_then(|log| log.log_end_offset()).expect("an end");
+        assert!(end > 0);
+        Some(started.elapsed())
     }
 }
 

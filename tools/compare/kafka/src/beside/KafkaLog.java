@@ -37,14 +37,20 @@ final class KafkaLog implements AutoCloseable {
     /** What readers read into; of one thread, as is everything here but appending and flushing. */
     private ByteBuffer room = ByteBuffer.allocate(FETCHED);
 
+    /** A new log. */
     KafkaLog(String dir) throws IOException {
+        this(dir, Map.of(), true);
+    }
+
+    /** A log that may be there already; if it was not closed cleanly all of it is recovered. */
+    KafkaLog(String dir, Map<String, String> settings, boolean isNewOrClosed) throws IOException {
         File partition = new File(dir, "compare-0");
-        if (!partition.mkdirs()) {
+        if (!partition.mkdirs() && isNewOrClosed) {
             throw new IOException("cannot make " + partition);
         }
-        log = UnifiedLog.create(partition, new LogConfig(Map.of()), 0, 0, SCHEDULER, STATS, Time.SYSTEM,
+        log = UnifiedLog.create(partition, new LogConfig(settings), 0, 0, SCHEDULER, STATS, Time.SYSTEM,
                 DAY_MS, new ProducerStateManagerConfig(DAY_MS, false), DAY_MS,
-                new LogDirFailureChannel(1), true, Optional.empty());
+                new LogDirFailureChannel(1), isNewOrClosed, Optional.empty());
     }
 
     /**

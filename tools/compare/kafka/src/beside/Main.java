@@ -30,6 +30,8 @@ import org.slf4j.LoggerFactory;
  * scan    DIRECTORY                         nanoseconds, bytes of all values
  * get     DIRECTORY OFFSET...               nanoseconds, bytes of their values
  * close   DIRECTORY                         0
+ * crash   DIRECTORY RECORDS BYTES BATCHES SEGMENT   0; the log is closed, and is not known to be
+ * recover DIRECTORY                         nanoseconds
  * </pre>
  *
  * Before anything is done for the first time with records of some size it is done for some seconds
@@ -117,6 +119,11 @@ public final class Main {
             case "close":
                 stored.remove(dir).close();
                 return List.of(0L);
+            case "crash":
+                return crash(dir, number(words[2]), number(words[3]), number(words[4]), words[5]);
+            case "recover":
+                warmUp("recover", () -> recover(dir));
+                return recover(dir);
             default:
                 throw new IllegalArgumentException(words[0]);
         }
@@ -237,5 +244,25 @@ public final class Main {
             seen += log.get(offset);
         }
         return List.of(System.nanoTime() - started, seen);
+    }
+
+    private static List<Long> crash(String dir, int records, int bytes, int batches, String segment)
+            throws IOException {
+        Map<String, String> settings = Map.of("segment.bytes", segment, "retention.ms", "-1");
+        try (KafkaLog log = new KafkaLog(dir, settings, true)) {
+            KafkaLog.Writer writer = log.new Writer(records, bytes, false);
+            for (int batch = 0; batch < batches; batch++) {
+                writer.append();
+            }
+        }
+        return List.of(0L);
+    }
+
+    /** Opens a log as after a crash, from its first offset on; closing it takes no part in the time. */
+    private static List<Long> recover(String dir) throws IOException {
+        long started = System.nanoTime();
+        try (KafkaLog log = new KafkaLog(dir, Map.of("retention.ms", "-1"), false)) {
+            return List.of(System.nanoTime() - started);
+        }
     }
 }
