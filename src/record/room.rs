@@ -13,6 +13,8 @@ pub(super) struct Room {
 
 /// So much room is made at first.
 const FIRST: usize = 256;
+/// So much is made later, or more: zeros are written there once, unless bytes are appended meanwhile.
+const STEP: usize = 4096;
 
 impl Room {
     /// This many zeros.
@@ -45,8 +47,7 @@ impl Room {
 
     #[cold]
     fn make(&mut self, len: usize) {
-        let doubled = self.bytes.len().saturating_mul(2).max(FIRST);
-        self.bytes.resize(doubled.max(self.end.saturating_add(len)), 0);
+        self.bytes.resize(self.end.saturating_add(len.max(STEP)), 0);
     }
 
     /// Lets bytes be appended as to any vector.
@@ -71,5 +72,34 @@ impl DerefMut for Room {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         &mut self.bytes[..self.end]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_and_what_is_appended_lie_one_behind_the_other() {
+        let mut room = Room::zeros(3);
+        room.behind(5)[..2].copy_from_slice(b"ab");
+        room.take(2);
+        room.append(|bytes| bytes.extend_from_slice(b"cd"));
+        room.behind(10_000)[..1].copy_from_slice(b"e");
+        room.take(1);
+        assert_eq!(&*room, b"\0\0\0abcde");
+        assert!(room.behind(1).iter().all(|byte| *byte == 0));
+        room.truncate(4);
+        assert_eq!(&*room, b"\0\0\0a");
+        room.append(|bytes| bytes.push(b'f'));
+        assert_eq!(&*room, b"\0\0\0af");
+    }
+
+    #[test]
+    fn no_more_is_there_than_there_was_room_for() {
+        let mut room = Room::default();
+        let made = room.behind(1).len();
+        room.take(usize::MAX / 2);
+        assert_eq!(room.len(), made);
     }
 }
