@@ -21,7 +21,8 @@ pub(crate) struct Context {
     pub(crate) topic: String,
     pub(crate) partition: i32,
     pub(crate) topic_id: Option<TopicId>,
-    pub(crate) config: LogConfig,
+    /// The topic's: one for all its logs.
+    pub(crate) config: Arc<LogConfig>,
     pub(crate) read_only: bool,
     /// What Kafka's files in the log directory say of this log.
     pub(crate) kafka: KafkaSays,

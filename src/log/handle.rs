@@ -53,7 +53,7 @@ pub struct Log(Arc<Core>);
 
 #[derive(Debug)]
 struct Core {
-    context: Context,
+    context: Arc<Context>,
     state: Mutex<State>,
 }
 
@@ -89,7 +89,7 @@ pub struct SegmentInfo {
 impl Log {
     /// A log that is looked at when it is first used.
     pub(crate) fn new(context: Context) -> Log {
-        Log(Arc::new(Core { context, state: Mutex::new(State::Unused) }))
+        Log(Arc::new(Core { context: Arc::new(context), state: Mutex::new(State::Unused) }))
     }
 
     /// The topic's name.
@@ -147,7 +147,7 @@ impl Log {
             State::Opened(opened) => Ok(Arc::clone(opened)),
             State::Closed => Err(Error::Closed),
             State::Unused => {
-                let opened = Arc::new(Opened::plan(self.0.context.clone())?);
+                let opened = Arc::new(Opened::plan(Arc::clone(&self.0.context))?);
                 *state = State::Opened(Arc::clone(&opened));
                 Ok(opened)
             }
@@ -562,7 +562,7 @@ impl Log {
             State::Opened(opened) if opened.group.poison().is_none() => return Ok(()),
             State::Opened(_) | State::Unused => {}
         }
-        *state = State::Opened(Arc::new(Opened::plan(self.0.context.clone())?));
+        *state = State::Opened(Arc::new(Opened::plan(Arc::clone(&self.0.context))?));
         Ok(())
     }
 

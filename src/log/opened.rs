@@ -38,7 +38,7 @@ pub(crate) struct Tip {
 /// A log whose opening was planned.
 #[derive(Debug)]
 pub(crate) struct Opened {
-    pub(super) context: Context,
+    pub(super) context: Arc<Context>,
     shared: Shared,
     pub(super) published: Arc<Published>,
     pub(super) group: Group,
@@ -71,7 +71,7 @@ enum Phase {
 
 impl Opened {
     /// Plans the opening of a log. Writes nothing.
-    pub(super) fn plan(context: Context) -> Result<Opened> {
+    pub(super) fn plan(context: Arc<Context>) -> Result<Opened> {
         let shared = Shared {
             dir: context.dir.clone(),
             handles: context.store.handles.clone(),

@@ -118,7 +118,7 @@ impl Log {
             topic: "topic".into(),
             partition: 0,
             topic_id: None,
-            config: LogConfig::from_pairs(config.iter().map(|(n, v)| (n, v)))?,
+            config: Arc::new(LogConfig::from_pairs(config.iter().map(|(n, v)| (n, v)))?),
             read_only: false,
             kafka: KafkaSays::default(),
             store: Arc::new(Surroundings {

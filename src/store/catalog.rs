@@ -28,7 +28,7 @@ pub(super) struct Catalog {
 pub(super) struct Known {
     /// Its lines in `strandline.topics`; none if it is known from its directories alone.
     pub(super) entry: Option<TopicEntry>,
-    pub(super) config: LogConfig,
+    pub(super) config: Arc<LogConfig>,
     /// Its id as Kafka's metadata has it, where `strandline.topics` has none.
     kafka_id: Option<TopicId>,
     /// Partitions that had a directory when the store was opened. There may be many, and who asks for
@@ -38,7 +38,8 @@ pub(super) struct Known {
 
 impl Known {
     /// A topic that is being made.
-    pub(super) fn new(entry: TopicEntry, config: LogConfig) -> Known {
+    pub(super) fn new(entry: TopicEntry, config: impl Into<Arc<LogConfig>>) -> Known {
+        let config = config.into();
         Known { entry: Some(entry), config, kafka_id: None, directories: Arc::default() }
     }
 
@@ -169,7 +170,7 @@ impl Catalog {
                     "{path}: topic {name} is not in Kafka's metadata: a broker would set it aside"
                 ));
             }
-            let config = LogConfig::new();
+            let config = Arc::default();
             let directories = Arc::new(directories);
             let known = Known { entry: None, config, kafka_id: None, directories };
             self.topics.insert(name, known);
@@ -219,7 +220,7 @@ impl Catalog {
             warn(format!("the directory {dir} is missing"));
         }
         let name = entry.name.clone();
-        let directories = Arc::new(directories);
+        let (config, directories) = (Arc::new(config), Arc::new(directories));
         let known = Known { entry: Some(entry), config, kafka_id: None, directories };
         self.topics.insert(name, known);
     }

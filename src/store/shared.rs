@@ -227,7 +227,7 @@ impl Core {
             topic: topic.to_owned(),
             partition: partition as i32,
             topic_id: known.id().or(said),
-            config: known.config.clone(),
+            config: Arc::clone(&known.config),
             read_only: directory.read_only,
             kafka: directory.checkpoints().of_log(topic, partition),
             store: Arc::clone(&self.surroundings),

@@ -1,5 +1,7 @@
 //! A topic: its name, id, settings and partitions.
 
+use std::sync::Arc;
+
 use super::handle::Store;
 use super::shared::NewTopic;
 use crate::error::Result;
@@ -26,7 +28,7 @@ pub struct Topic {
     name: String,
     id: Option<TopicId>,
     numbers: Vec<u32>,
-    config: LogConfig,
+    config: Arc<LogConfig>,
 }
 
 /// What a new topic is to be.
