@@ -218,7 +218,7 @@ fn nobody_is_told_that_names_are_durable_while_another_syncs_them() {
 /// A view of a log without segments.
 fn view_to(end: Offset) -> View {
     View {
-        segments: Arc::default(),
+        segments: Arc::new(Vec::new().into()),
         log_start_offset: 0,
         log_end_offset: end,
         last_stable_offset: end,
@@ -428,7 +428,7 @@ fn once_a_log_is_closed_nothing_is_written_and_its_next_opening_scans_nothing() 
         assert!(*closed.lock().unwrap() == files(dir.path()), "written after the close");
         drop(log);
         let context = Log::context(dir.path(), &[], 0).unwrap();
-        let again = super::opened::Opened::plan(context).unwrap();
+        let again = super::opened::Opened::plan(context.into()).unwrap();
         assert_eq!(again.is_untouched_and_clean(), (true, true));
         let end = again.published.view().log_end_offset;
         assert_eq!(end, 1 + i64::from(appended.load(Ordering::SeqCst)), "records of a closed log");
