@@ -29,6 +29,8 @@ mod many;
 mod pieces;
 #[path = "api/readers.rs"]
 mod readers;
+#[path = "api/resting.rs"]
+mod resting;
 #[path = "api/topics.rs"]
 mod topics;
 #[path = "api/waiting.rs"]

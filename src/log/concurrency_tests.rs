@@ -434,3 +434,62 @@ fn once_a_log_is_closed_nothing_is_written_and_its_next_opening_scans_nothing() 
         assert_eq!(end, 1 + i64::from(appended.load(Ordering::SeqCst)), "records of a closed log");
     });
 }
+
+/// Two logs of one store, where none stays awake that can rest.
+fn closed_pair() -> ([tempfile::TempDir; 2], [super::Log; 2]) {
+    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    for dir in &dirs {
+        let log = Log::open(dir.path(), &[], 0).unwrap();
+        log.handle().append_encoded(&batch(b"a"), Durability::Written).unwrap();
+        log.close().unwrap();
+    }
+    let contexts = [0, 1].map(|at| Log::context(dirs[at].path(), &[], 0).unwrap());
+    let store = Arc::clone(&contexts[0].store);
+    let logs = contexts
+        .map(|context| super::Log::new(super::Context { store: Arc::clone(&store), ..context }));
+    (dirs, logs)
+}
+
+/// Looks at one log after the other, so that each comes to rest as soon as nobody uses it.
+fn look_at_both(log: &super::Log, other: &super::Log) {
+    for _ in 0..2 {
+        assert_eq!(other.log_end_offset().unwrap(), 1);
+        assert_eq!(log.log_start_offset().unwrap(), 0);
+        assert_eq!(values(log).unwrap()[0], b"a");
+    }
+}
+
+#[test]
+fn a_log_does_not_rest_while_somebody_waits_for_it() {
+    explore("rest", 2 * ON_DISK, || {
+        let (_dirs, [log, other]) = closed_pair();
+        let [looking, appender] = [(); 2].map(|()| log.clone());
+        together(vec![
+            Box::new(move || look_at_both(&looking, &other)),
+            Box::new(move || {
+                let grown = appender.grown(1, Isolation::ReadUncommitted).unwrap();
+                appender.append_encoded(&batch(b"b"), Durability::Written).unwrap();
+                shuttle::future::block_on(grown);
+            }),
+        ]);
+        assert_eq!(values(&log).unwrap(), [b"a", b"b"]);
+    });
+}
+
+#[test]
+fn a_log_that_rests_between_its_users_shows_each_what_the_others_did() {
+    explore("rest_users", 4 * ON_DISK, || {
+        let (_dirs, [log, other]) = closed_pair();
+        let [looking, waiting, appender] = [(); 3].map(|()| log.clone());
+        together(vec![
+            Box::new(move || look_at_both(&looking, &other)),
+            Box::new(move || assert!(waiting.wait_for(1, HOUR).unwrap())),
+            Box::new(move || {
+                let end = appender.log_end_offset().unwrap();
+                let appended = appender.append_encoded(&batch(b"b"), Durability::Written);
+                assert_eq!(appended.unwrap().base_offset, end);
+            }),
+        ]);
+        assert_eq!(values(&log).unwrap(), [b"a", b"b"]);
+    });
+}

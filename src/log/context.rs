@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::changes::Changes;
 use super::config::LogConfig;
+use super::rest::Resting;
 use super::topic_id::TopicId;
 use crate::clock::Clock;
 use crate::error::Result;
@@ -53,6 +54,8 @@ pub(crate) struct Surroundings {
     pub(crate) zeros_ahead: u64,
     /// So long at most an append waits for the sync of another one.
     pub(crate) sync_timeout: Duration,
+    /// The logs that were looked at and may come to rest.
+    pub(crate) resting: Resting,
     /// Work for the housekeeper.
     pub(crate) work: Signal,
     /// What other processes change, if they write the store.

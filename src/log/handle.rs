@@ -10,8 +10,10 @@ use super::append::{Appended, Durability};
 use super::context::Context;
 use super::fetch::{self, FetchOptions, Isolation};
 use super::fetched::Fetched;
+use super::housekeeping::Standing;
 use super::lookup::{self, TimestampedOffset};
 use super::opened::Opened;
+use super::rest::{Habit, Quiet};
 use super::validate::{self, Room, Rules};
 use super::verify::{Around, Cut, How, PartitionCheck};
 use super::view::{Grown, View};
@@ -25,7 +27,7 @@ use crate::record::{
     TransactionEnd, encode_marker,
 };
 use crate::segment::names::Part;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, MutexGuard};
 
 /// One partition of a topic: an append-only sequence of records, numbered by offset.
 ///
@@ -33,6 +35,7 @@ use crate::sync::Mutex;
 /// fetches run beside them and beside each other without waiting for them.
 ///
 /// A log is looked at when it is first used, and nothing of it is written before the first append.
+/// If there is none it is looked at again when it is used after many others were.
 ///
 /// ```
 /// use strandline::{Batch, Durability, FetchOptions, Record, Store, TopicOptions};
@@ -49,16 +52,28 @@ use crate::sync::Mutex;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Log(Arc<Core>);
+pub struct Log(pub(super) Arc<Core>);
 
 #[derive(Debug)]
-struct Core {
+pub(super) struct Core {
     context: Arc<Context>,
-    state: Mutex<State>,
+    pub(super) using: Mutex<Using>,
 }
 
-#[derive(Debug)]
-enum State {
+/// How a log is used.
+#[derive(Debug, Default)]
+pub(super) struct Using {
+    pub(super) state: State,
+    pub(super) habit: Habit,
+    pub(super) quiet: Quiet,
+    /// How it stood when it came to rest, if it was closed in order before.
+    pub(super) standing: Option<Standing>,
+}
+
+#[derive(Debug, Default)]
+pub(super) enum State {
+    /// Not looked at yet, or at rest.
+    #[default]
     Unused,
     Opened(Arc<Opened>),
     Closed,
@@ -86,10 +101,30 @@ pub struct SegmentInfo {
     pub is_active: bool,
 }
 
+impl Core {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Using> {
+        self.using.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the files, as a new process would.
+    fn look(&self, using: &mut Using) -> Result<Arc<Opened>> {
+        let opened = Arc::new(Opened::plan(Arc::clone(&self.context))?);
+        using.state = State::Opened(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// Tells the store that the log was looked at; others may come to rest for it.
+    fn was_opened(self: &Arc<Core>) {
+        if !self.context.read_only {
+            self.context.store.resting.enter(self);
+        }
+    }
+}
+
 impl Log {
     /// A log that is looked at when it is first used.
     pub(crate) fn new(context: Context) -> Log {
-        Log(Arc::new(Core { context: Arc::new(context), state: Mutex::new(State::Unused) }))
+        Log(Arc::new(Core { context: Arc::new(context), using: Mutex::default() }))
     }
 
     /// The topic's name.
@@ -142,22 +177,26 @@ impl Log {
     }
 
     pub(super) fn opened(&self) -> Result<Arc<Opened>> {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*state {
-            State::Opened(opened) => Ok(Arc::clone(opened)),
-            State::Closed => Err(Error::Closed),
-            State::Unused => {
-                let opened = Arc::new(Opened::plan(Arc::clone(&self.0.context))?);
-                *state = State::Opened(Arc::clone(&opened));
-                Ok(opened)
+        let mut using = self.0.lock();
+        match &using.state {
+            State::Opened(opened) => {
+                let opened = Arc::clone(opened);
+                using.habit.was_used = true;
+                return Ok(opened);
             }
+            State::Closed => return Err(Error::Closed),
+            State::Unused => {}
         }
+        let opened = self.0.look(&mut using)?;
+        using.habit.note_look();
+        drop(using);
+        self.0.was_opened();
+        Ok(opened)
     }
 
     /// What is in use, if the log was used.
     pub(super) fn used(&self) -> Option<Arc<Opened>> {
-        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*state {
+        match &self.0.lock().state {
             State::Opened(opened) => Some(Arc::clone(opened)),
             State::Unused | State::Closed => None,
         }
@@ -543,8 +582,9 @@ impl Log {
     ///
     /// As [`Log::append`].
     pub fn accept_gaps(&self) -> Result<()> {
-        self.opened()?.accept_gaps();
-        self.write(|_, _| Ok(()))
+        let opened = self.opened()?;
+        opened.accept_gaps();
+        opened.with_writer(|_| Ok(()))
     }
 
     /// Opens the log anew, as a new process would: after [`Error::Poisoned`] it goes on from what
@@ -554,15 +594,21 @@ impl Log {
     ///
     /// `Io` if it cannot be read; then it stays as it was.
     pub fn reopen(&self) -> Result<()> {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*state {
+        let mut using = self.0.lock();
+        let is_first = match &using.state {
             State::Closed => return Err(Error::Closed),
             // Who waits for it goes on waiting.
             State::Opened(opened) if opened.sight.is_some() => return opened.plan_anew(),
             State::Opened(opened) if opened.group.poison().is_none() => return Ok(()),
-            State::Opened(_) | State::Unused => {}
+            State::Opened(_) => false,
+            State::Unused => true,
+        };
+        self.0.look(&mut using)?;
+        using.quiet = Quiet::default();
+        drop(using);
+        if is_first {
+            self.0.was_opened();
         }
-        *state = State::Opened(Arc::new(Opened::plan(Arc::clone(&self.0.context))?));
         Ok(())
     }
 
@@ -577,20 +623,16 @@ impl Log {
         self.opened()?.look_again(false)
     }
 
-    /// From now on the log is closed, whatever becomes of what is in use.
-    pub(super) fn set_closed(&self) {
-        *self.0.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Closed;
+    /// From now on the log is closed; the answer is what is in use, whatever becomes of it.
+    pub(super) fn set_closed(&self) -> Option<Arc<Opened>> {
+        match std::mem::replace(&mut self.0.lock().state, State::Closed) {
+            State::Opened(opened) => Some(opened),
+            State::Unused | State::Closed => None,
+        }
     }
 
     /// Closes the log: all of it survives a loss of power then, and the next opening scans nothing.
     pub(crate) fn close(&self) -> Result<()> {
-        let state = {
-            let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *state, State::Closed)
-        };
-        match state {
-            State::Opened(opened) => close::close(&opened),
-            State::Unused | State::Closed => Ok(()),
-        }
+        self.set_closed().map_or(Ok(()), |opened| close::close(&opened))
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Standing {
 
 impl Standing {
     /// That of a closed log.
-    fn of(view: &View) -> Standing {
+    pub(super) fn of(view: &View) -> Standing {
         let first = view.segments.first().map_or(0, |segment| segment.base_offset());
         Standing {
             recovery_point: view.log_end_offset,
@@ -81,10 +81,18 @@ impl Log {
     /// Deletes old segments, if there are some: a log that keeps all of its own is not written to.
     pub(crate) fn retain(&self, now: Timestamp) -> Result<usize> {
         let asked = self.config().asks_retention();
+        if now <= self.quiet_at_rest().retention {
+            return Ok(0);
+        }
         let Some(opened) = (if asked { Some(self.opened()?) } else { self.used() }) else {
             return Ok(0);
         };
-        if opened.context.read_only || !retention::is_due(&opened, now)? {
+        if opened.context.read_only {
+            return Ok(0);
+        }
+        let kept_until = retention::kept_until(&opened)?;
+        self.note_quiet(|quiet| quiet.retention = kept_until);
+        if now <= kept_until {
             return Ok(0);
         }
         self.write(|writer, opened| writer.enforce_retention(opened, now))
@@ -138,8 +146,10 @@ impl Log {
     /// closed in order, now or since before: Kafka may have forgotten it meanwhile.
     pub(crate) fn close_standing(&self) -> Result<Option<Standing>> {
         let told = self.used().filter(|opened| opened.is_untouched_and_clean() != (true, false));
+        // Asked second: what is in our hands does not come to rest.
+        let at_rest = self.standing_at_rest();
         self.close()?;
-        Ok(told.map(|opened| Standing::of(&opened.published.view())))
+        Ok(told.map(|opened| Standing::of(&opened.published.view())).or(at_rest))
     }
 
     /// Carries out what the opening of a log owes that was not closed, so that it can be closed.
@@ -154,9 +164,7 @@ impl Log {
     /// Closes a log whose files are about to go: nothing is written any more, and whoever uses it
     /// is told that it is closed.
     pub(crate) fn abandon(&self) {
-        let opened = self.used();
-        self.set_closed();
-        let Some(opened) = opened else { return };
+        let Some(opened) = self.set_closed() else { return };
         // After the append and the sync that are under way there is none.
         let _ = opened.take_writer();
         let _ = opened.group.cut(|| {

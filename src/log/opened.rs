@@ -62,7 +62,11 @@ pub(crate) struct Opened {
 /// Whether the plan was applied yet.
 #[derive(Debug)]
 enum Phase {
-    Planned(Box<Plan>),
+    Planned {
+        plan: Box<Plan>,
+        /// Whether nobody has begun to carry it out, or told us something that it goes by.
+        is_untouched: bool,
+    },
     Live(Box<Writer>),
     Closed,
     /// Other processes write; this one never does.
@@ -91,7 +95,10 @@ impl Opened {
         };
         let published = Arc::new(Published::new(plan.view()));
         let group = Group::new(plan.durable_end, context.store.sync_timeout);
-        let phase = if sight.is_some() { Phase::Elsewhere } else { Phase::Planned(Box::new(plan)) };
+        let phase = match sight {
+            Some(_) => Phase::Elsewhere,
+            None => Phase::Planned { plan: Box::new(plan), is_untouched: true },
+        };
         Ok(Opened {
             published,
             group,
@@ -127,13 +134,14 @@ impl Opened {
         if let Some(first) = self.group.poison() {
             return Err(Error::Poisoned(Arc::new(first)));
         }
-        if let Phase::Planned(plan) = &mut *phase {
+        if let Phase::Planned { plan, is_untouched } = &mut *phase {
+            *is_untouched = false;
             let writer = apply::apply(self, plan)?;
             *phase = Phase::Live(Box::new(writer));
         }
         match &mut *phase {
             Phase::Live(writer) => work(writer),
-            Phase::Planned(_) | Phase::Closed => Err(Error::Closed),
+            Phase::Planned { .. } | Phase::Closed => Err(Error::Closed),
             Phase::Elsewhere => Err(Error::ReadOnly),
         }
     }
@@ -141,8 +149,16 @@ impl Opened {
     /// Lets the plan be applied although records are missing.
     pub(super) fn accept_gaps(&self) {
         let mut phase = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Phase::Planned(plan) = &mut *phase {
-            plan.gap_accepted = true;
+        if let Phase::Planned { plan, is_untouched } = &mut *phase {
+            (plan.gap_accepted, *is_untouched) = (true, false);
+        }
+    }
+
+    /// The plan, if it is as it was made.
+    pub(super) fn untouched_plan(&mut self) -> Option<&Plan> {
+        match self.writer.get_mut() {
+            Ok(Phase::Planned { plan, is_untouched: true }) => Some(plan),
+            _ => None,
         }
     }
 
@@ -151,7 +167,7 @@ impl Opened {
         let mut phase = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *phase, Phase::Closed) {
             Phase::Live(writer) => Ok(Some(writer)),
-            Phase::Planned(_) | Phase::Elsewhere => Ok(None),
+            Phase::Planned { .. } | Phase::Elsewhere => Ok(None),
             Phase::Closed => Err(Error::Closed),
         }
     }
@@ -160,7 +176,7 @@ impl Opened {
     pub(super) fn is_untouched_and_clean(&self) -> (bool, bool) {
         let phase = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         match &*phase {
-            Phase::Planned(plan) => (true, plan.clean),
+            Phase::Planned { plan, .. } => (true, plan.clean),
             Phase::Elsewhere => (true, true),
             Phase::Live(_) | Phase::Closed => (false, false),
         }
@@ -170,7 +186,7 @@ impl Opened {
     pub(super) fn with_producers<T>(&self, look: impl FnOnce(&Producers) -> T) -> Option<T> {
         let phase = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         match &*phase {
-            Phase::Planned(plan) => plan.producers.as_ref().map(look),
+            Phase::Planned { plan, .. } => plan.producers.as_ref().map(look),
             Phase::Live(writer) => Some(look(&writer.producers)),
             Phase::Closed | Phase::Elsewhere => None,
         }

@@ -10,31 +10,31 @@ use crate::planted::{self, Bug};
 use crate::record::{Offset, Timestamp};
 use crate::segment::Segment;
 
-/// Whether one of the rules lets the first segment go.
-pub(super) fn is_due(log: &Opened, now: Timestamp) -> Result<bool> {
+/// Until when the rules keep the first segment, if nothing is written.
+pub(super) fn kept_until(log: &Opened) -> Result<Timestamp> {
     let view = log.published.view();
     let segments = &**view.segments;
-    let Some(first) = segments.first() else { return Ok(false) };
+    let Some(first) = segments.first() else { return Ok(Timestamp::MAX) };
     if segments.get(1).is_some_and(|next| next.base_offset() <= view.log_start_offset) {
-        return Ok(true);
+        return Ok(Timestamp::MIN);
     }
     let settings = log.settings();
     if !settings.delete || segments.len() == 1 && first.end() == 0 {
-        return Ok(false);
+        return Ok(Timestamp::MAX);
     }
     let total: u64 = segments.iter().map(|segment| segment.end()).sum();
     let too_large = settings.retention_bytes.is_some_and(|most| total >= most + first.end());
-    Ok(too_large || is_too_old(log, first, now)?)
+    if too_large { Ok(Timestamp::MIN) } else { young_until(log, first) }
 }
 
-/// Whether a segment is older than `retention.ms` allows.
-fn is_too_old(log: &Opened, segment: &Segment, now: Timestamp) -> Result<bool> {
-    let Some(most_ms) = log.settings().retention_ms else { return Ok(false) };
+/// Until when a segment is no older than `retention.ms` allows.
+fn young_until(log: &Opened, segment: &Segment) -> Result<Timestamp> {
+    let Some(most_ms) = log.settings().retention_ms else { return Ok(Timestamp::MAX) };
     let age_from = match segment.largest()? {
         Some((largest, _)) => largest,
         None => segment.modified_ms()?,
     };
-    Ok(now.saturating_sub(age_from) > most_ms)
+    Ok(age_from.saturating_add(most_ms))
 }
 
 impl Writer {
@@ -83,7 +83,9 @@ impl Writer {
         }
         if settings.retention_ms.is_some() {
             self.active.touch_indexes()?;
-            let old = |segments: &[Arc<Segment>], at: usize, _| is_too_old(log, &segments[at], now);
+            let old = |segments: &[Arc<Segment>], at: usize, _| {
+                Ok(now > young_until(log, &segments[at])?)
+            };
             deleted += self.delete_first(log, now, old)?;
         }
         Ok(deleted)

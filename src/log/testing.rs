@@ -12,6 +12,7 @@ use super::context::{CleanerCheckpoint, Context, Gate, KafkaSays, Signal, Surrou
 use super::group::Failure;
 use super::handle::Log as Handle;
 use super::opened::Opened;
+use super::rest::Resting;
 use super::writer::{Job, Placed, Writer, headers_of};
 use super::{LogConfig, Origin, close, validate};
 use crate::clock::Clock;
@@ -129,6 +130,7 @@ impl Log {
                 map_indexes: false,
                 zeros_ahead: 0,
                 sync_timeout: Duration::MAX,
+                resting: Resting::new(0),
                 work: Signal::default(),
                 changes: Changes::default(),
                 gate: Gate::new(Some(OPENING), || Ok(OPENING)),

@@ -173,6 +173,12 @@ impl Segment {
         self.shared.cache.forget(before);
     }
 
+    /// Lets go of what is cached of its indexes: nobody will look at it again.
+    pub(crate) fn forget_indexes(&self) {
+        self.shared.cache.forget(self.number);
+        self.shared.cache.forget(self.places());
+    }
+
     /// The handle of its `.log`.
     pub(crate) fn log_handle(&self) -> &Handle {
         &self.log

@@ -15,7 +15,7 @@ use super::{LOCK, housekeeping, strays};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::fs::{Dir, Handles, Lock};
-use crate::log::{Changes, CleanerCheckpoint, Gate, Signal, Surroundings};
+use crate::log::{Changes, CleanerCheckpoint, Gate, Resting, Signal, Surroundings};
 use crate::segment::{IndexCache, Reads};
 
 /// How a store is opened; made by [`Store::options`].
@@ -45,7 +45,11 @@ pub struct StoreOptions {
     zeros_ahead: u64,
     cleaner: CleanerOptions,
     sync_timeout: Duration,
+    most_awake: usize,
 }
+
+/// About so many logs stay in memory that were looked at and not written to: some 3.4 KB each.
+const MOST_AWAKE: usize = 256;
 
 impl Default for StoreOptions {
     fn default() -> Self {
@@ -62,6 +66,7 @@ impl Default for StoreOptions {
             zeros_ahead: 1 << 20,
             cleaner: CleanerOptions::new(),
             sync_timeout: Duration::from_mins(1),
+            most_awake: MOST_AWAKE,
         }
     }
 }
@@ -190,6 +195,13 @@ impl StoreOptions {
         self
     }
 
+    /// Keeps about so many logs in memory that nobody writes to: for tests, which have few.
+    #[cfg(feature = "sim")]
+    pub(crate) fn most_awake(mut self, logs: usize) -> Self {
+        self.most_awake = logs;
+        self
+    }
+
     /// Maps the finished index files of inactive segments rather than reading them. Default: off.
     ///
     /// An I/O error beneath a map, or somebody else cutting the file, kills the whole process
@@ -298,6 +310,7 @@ impl StoreOptions {
             map_indexes: self.map_indexes,
             zeros_ahead: self.zeros_ahead,
             sync_timeout: self.sync_timeout,
+            resting: Resting::new(self.most_awake),
             work: Signal::default(),
             changes: Changes::default(),
             gate,

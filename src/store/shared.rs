@@ -1,7 +1,8 @@
 //! What the handles of a store share, and the housekeeper with them.
 //!
 //! Locks are taken in this order: `schedule`, `changing`, a log's own, the gate's, `logs`, then those
-//! of the directory. The last two are never held across a call into a log.
+//! of the directory. The last two are never held across a call into a log. Who has looked at a log
+//! asks others to rest: their own locks are only tried, by who holds none of a log.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

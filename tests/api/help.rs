@@ -19,6 +19,13 @@ pub(crate) fn place() -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
+/// A directory in memory where there is one: making many partitions is a matter of syncs.
+pub(crate) fn fast_place() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let path = dir.path().join("data");
+    (dir, path)
+}
+
 /// Options with a clock that stands at [`START`] and no thread.
 pub(crate) fn by_hand() -> (StoreOptions, Clock) {
     let clock = Clock::manual(START);

@@ -1,21 +1,13 @@
 //! Many partitions, few descriptors, several threads.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use strandline::{Batch, Durability, FetchOptions, Record, TopicOptions};
 
-use crate::help::{by_hand, open, place, values};
+use crate::help::{by_hand, fast_place, open, place, values};
 
 const DIR: &str = "STRANDLINE_TEST_MANY";
 const PARTITIONS: u32 = 1000;
-
-/// A directory in memory where there is one: making a thousand partitions is a matter of syncs.
-fn fast_place() -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-    let path = dir.path().join("data");
-    (dir, path)
-}
 
 /// In a process of its own, whose descriptors nobody else opens.
 #[test]

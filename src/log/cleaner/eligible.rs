@@ -40,6 +40,8 @@ pub(super) struct Cleanable {
     pub(super) dirty_bytes: u64,
     /// Whether something waits longer than `max.compaction.lag.ms`.
     pub(super) is_overdue: bool,
+    /// Until then time alone changes nothing of this.
+    pub(super) same_until: Timestamp,
 }
 
 impl Cleanable {
@@ -73,7 +75,11 @@ pub(super) fn cleanable(standing: &Standing<'_>) -> Cleanable {
     let too_young = |segment: &&Inactive| {
         standing.min_lag_ms > 0 && segment.largest > now.saturating_sub(standing.min_lag_ms)
     };
-    let young = dirty.iter().find(too_young).map_or(active, |segment| segment.base_offset);
+    let young = dirty.iter().find(too_young);
+    let young_until = young.map_or(Timestamp::MAX, |segment| {
+        segment.largest.saturating_add(standing.min_lag_ms).saturating_sub(1)
+    });
+    let young = young.map_or(active, |segment| segment.base_offset);
     let most = standing.last_stable.min(active).min(young).max(first_dirty);
     // A segment is cleaned whole or not at all.
     let holds = inactive.partition_point(|segment| segment.base_offset <= most).checked_sub(1);
@@ -88,8 +94,12 @@ pub(super) fn cleanable(standing: &Standing<'_>) -> Cleanable {
     let until = dirty.partition_point(|segment| segment.base_offset < first_uncleanable);
     let dirty_bytes = if first_uncleanable > first_dirty { bytes(&dirty[..until]) } else { 0 };
     let oldest = dirty.iter().filter_map(|segment| segment.first).filter(|&at| at > 0).min();
-    let is_overdue = oldest.is_some_and(|at| at < now.saturating_sub(standing.max_lag_ms.max(0)));
-    Cleanable { first_dirty, first_uncleanable, clean_bytes, dirty_bytes, is_overdue }
+    let max_lag_ms = standing.max_lag_ms.max(0);
+    let is_overdue = oldest.is_some_and(|at| at < now.saturating_sub(max_lag_ms));
+    let overdue_after = oldest.filter(|_| !is_overdue);
+    let overdue_after = overdue_after.map_or(Timestamp::MAX, |at| at.saturating_add(max_lag_ms));
+    let same_until = young_until.min(overdue_after);
+    Cleanable { first_dirty, first_uncleanable, clean_bytes, dirty_bytes, is_overdue, same_until }
 }
 
 #[cfg(test)]
@@ -150,6 +160,26 @@ mod tests {
             (cleanable(&clean).first_uncleanable, cleanable(&clean).dirty_ratio()),
             (20, 0.0)
         );
+    }
+
+    #[test]
+    fn nothing_changes_before_it_is_said_to_and_something_does_then() {
+        let segments = inactive();
+        let lags = [(0, i64::MAX), (5100, i64::MAX), (5101, i64::MAX), (0, 6000), (5500, 9000)];
+        for (min_lag_ms, max_lag_ms) in lags {
+            let at = |now| {
+                let lags = Standing { now, min_lag_ms, max_lag_ms, ..standing(&segments, 0) };
+                let found = cleanable(&lags);
+                (found.same_until, Cleanable { same_until: 0, ..found })
+            };
+            let (mut until, mut found) = at(0);
+            for now in 0..20_000 {
+                let (until_now, found_now) = at(now);
+                assert_eq!(now <= until, found == found_now, "at {now}, {min_lag_ms} {max_lag_ms}");
+                (until, found) = (until_now, found_now);
+            }
+            assert_eq!(until, Timestamp::MAX);
+        }
     }
 
     #[test]

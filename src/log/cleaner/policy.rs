@@ -39,13 +39,18 @@ pub(crate) struct Urgency(f64);
 impl Log {
     /// How urgent it is to clean this log at `now`; `None` if it is not due, or damage stopped it.
     pub(crate) fn cleaning_due(&self, now: Timestamp) -> Result<Option<Urgency>> {
+        if !self.config().is_compacted() || now <= self.quiet_at_rest().cleaning {
+            return Ok(None);
+        }
         let opened = self.opened()?;
         let settings = opened.settings();
-        if !settings.compact || opened.context.read_only || memory(&opened).stopped_by.is_some() {
+        if opened.context.read_only || memory(&opened).stopped_by.is_some() {
             return Ok(None);
         }
         let cleanable = cleanable(&opened, now)?;
         let is_due = cleanable.is_due(settings.min_cleanable_dirty_ratio);
+        let quiet_until = if is_due { Timestamp::MIN } else { cleanable.same_until };
+        self.note_quiet(|quiet| quiet.cleaning = quiet_until);
         Ok(is_due.then(|| Urgency(cleanable.dirty_ratio())))
     }
 
@@ -191,6 +196,13 @@ fn memory(opened: &Opened) -> MutexGuard<'_, Memory> {
 }
 
 impl Opened {
+    /// Whether something is remembered of a cleaning.
+    pub(in crate::log) fn has_cleaned(&mut self) -> bool {
+        let memory = self.cleanings.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Memory { under_way, total, stopped_by } = memory;
+        under_way.is_some() || stopped_by.is_some() || *total != Cleaned::default()
+    }
+
     /// Where the next cleaning begins, as far as that was noted.
     fn cleaned_to(&self) -> Option<Offset> {
         let Self { context, .. } = self;
