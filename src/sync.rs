@@ -5,11 +5,11 @@
 //! does not know of. Locks of the floors below are never held across one of these.
 
 #[cfg(not(all(test, shuttle)))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicI64};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 #[cfg(not(all(test, shuttle)))]
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 
 #[cfg(all(test, shuttle))]
-pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicI64};
+pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 #[cfg(all(test, shuttle))]
 pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard};

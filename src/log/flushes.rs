@@ -1,6 +1,8 @@
 //! What the flushes of a log are like, by which zeros are written ahead.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
+
+use crate::sync::AtomicU64;
 
 /// How far the active segment was flushed last, and how many bytes that brought. Both are hints.
 #[derive(Debug, Default)]
