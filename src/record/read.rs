@@ -327,6 +327,10 @@ impl<'a> Body<'a> {
         let word = word >> (8 * timestamp_len);
         let (offset_delta, offset_len) = varint::in_word(word)?;
         let at = 1 + timestamp_len + offset_len;
+        if at > size_of::<u64>() {
+            // The word ended before the number did.
+            return None;
+        }
         let (key, at) = if word >> (8 * offset_len) & 0xff == NULL && at < size_of::<u64>() {
             (None, at + 1)
         } else {
@@ -504,12 +508,25 @@ mod tests {
     use crate::record::room::Room;
 
     fn small_or_large() -> impl Strategy<Value = i64> {
-        prop_oneof![-70_i64..70, -10_000_i64..10_000, -1_i64 << 40..1 << 40]
+        // The third are those of four bytes, two of which a word does not hold.
+        prop_oneof![-70_i64..70, -10_000_i64..10_000, -1_i64 << 26..1 << 26, -1_i64 << 40..1 << 40]
     }
 
     fn bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
         let lengths = prop_oneof![0_usize..4, 50_usize..70, 8190_usize..8200];
         proptest::option::of(lengths.prop_map(|len| vec![0x81; len]))
+    }
+
+    #[test]
+    fn numbers_that_one_word_does_not_hold_are_not_read_from_it() {
+        let (timestamp_delta, offset_delta) = (1 << 26, 1 << 26);
+        let (key, value, headers) = (None, Some(&b"a value"[..]), [].into_iter());
+        let parts = Parts { timestamp_delta, offset_delta, key, value, headers };
+        let mut record = Room::default();
+        assert!(parts.put(usize::MAX, &mut record));
+        let body = &record[1..];
+        assert_eq!(Body::quick(body), None);
+        assert_eq!(Body::read(body).unwrap().offset_delta, offset_delta);
     }
 
     proptest! {

@@ -231,7 +231,7 @@ impl Segment {
         let Some((position, bytes)) = noted.filter(|&(position, _)| position < window.end()) else {
             return Ok(None);
         };
-        window.set_piece((bytes + bytes / 64).saturating_add(HEADER_LEN).min(piece));
+        window.set_piece((bytes + bytes / 256).saturating_add(HEADER_LEN).min(piece));
         let header = header_at(window, position).map_err(|e| self.read_error(e))?;
         window.set_piece(piece);
         Ok(header.is_ok_and(|it| it.base_offset() == range.from).then_some(position))

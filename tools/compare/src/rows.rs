@@ -157,15 +157,20 @@ pub fn measure(
         .map(|it| Measured { name: it.name(), speeds: Vec::new(), each: Vec::new() })
         .collect();
     for round in 0..=rounds {
-        // Each begins as often as any other behind what the one before it left to be written back.
-        for turn in 0..subjects.len() {
-            let number = (turn + round * 7) % subjects.len();
+        // In another order each time: what one leaves, to be written back or in the processor's
+        // caches, meets the next.
+        for number in shuffled(subjects.len(), round as u64) {
             let subject = &subjects[number];
             if matches!(work, Work::Durable(..) | Work::Group { .. }) {
                 nix::unistd::sync();
             }
             let dir = within.path().join(format!("{number}-{round}"));
-            let log = stored[number].as_deref_mut();
+            let mut log = stored[number].as_deref_mut();
+            if log.is_some() {
+                // Reads are of what is warm, for everybody.
+                let before = u64::MAX - round as u64;
+                work.run(subject.as_ref(), log.as_deref_mut(), &dir, before);
+            }
             let done = work.run(subject.as_ref(), log, &dir, round as u64);
             // One of them keeps its files elsewhere; see `main`.
             let _ = std::fs::remove_dir_all(scratch.join(format!("{number}-{round}")));
@@ -249,6 +254,17 @@ impl Work {
             }
         }
     }
+}
+
+/// The numbers below a bound, in an order that the seed decides.
+fn shuffled(bound: usize, seed: u64) -> Vec<usize> {
+    let mut numbers: Vec<usize> = (0..bound).collect();
+    let mut state = stirred(seed);
+    for at in (1..bound).rev() {
+        state = stirred(state);
+        numbers.swap(at, (state >> 33) as usize % (at + 1));
+    }
+    numbers
 }
 
 /// So many numbers below a bound.
