@@ -66,7 +66,7 @@ fn main() {
     }
     println!("\n**memory**\n\n| | is | asked |\n|---|---:|---:|");
     // As much as a fetch brings by default, and less.
-    for (readers, kibibytes) in [(0, 1024), (16, 1024), (16, 256)] {
+    for (readers, kibibytes) in [(0, 256), (16, 256), (16, 1024)] {
         appended_and_read(&dir, readers, kibibytes);
     }
     partitions.into_iter().for_each(|count| idle(&dir, count));
