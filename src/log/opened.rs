@@ -318,7 +318,7 @@ impl Opened {
         self.published.publish(|view_now| {
             view_now.durable_end = view_now.durable_end.max(view.log_end_offset);
         });
-        self.flushes.note(view.tip.bytes);
+        self.flushes.note(view.tip.base_offset, view.tip.bytes);
         self.ledger().note_durable(mark, self.context.store.clock.now_ms());
         Ok(view.log_end_offset)
     }

@@ -155,7 +155,9 @@ impl Writer {
                 });
             }
         }
-        let facts = match self.active.append(job.bytes, job.headers, log.flushes.bytes()) {
+        let segment = self.active.segment();
+        let flush_bytes = log.flushes.bytes_at(segment.base_offset(), segment.end());
+        let facts = match self.active.append(job.bytes, job.headers, flush_bytes) {
             Ok(facts) => facts,
             Err(AppendFailure::Refused(error)) => return Err(error),
             Err(AppendFailure::CutFailed(error)) => {

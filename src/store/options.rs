@@ -163,8 +163,8 @@ impl StoreOptions {
 
     /// Writes zeros ahead of the last batch for the next eight durable appends, at most so many
     /// bytes (4 MiB), so that a sync need not change the file's length: the median of them takes
-    /// half as long then, and each byte is written twice. Where four would not fit, and where nothing
-    /// is flushed, none are written. They are cut off when a segment is rolled or closed. A process
+    /// half as long then, and each byte is written twice. Where four would not fit, and where appends
+    /// are not synced, none are written. They are cut off when a segment is rolled or closed. A process
     /// that dies leaves them: the next one cuts them off, and so does Kafka if it takes over, whose
     /// `kafka-dump-log` says until then that the file ends in a corrupt record.
     ///

@@ -37,6 +37,39 @@ fn keys_values_headers_and_times_come_back_as_they_were() {
 }
 
 #[test]
+fn zeros_are_written_ahead_only_while_appends_are_synced_and_a_close_cuts_them_off() {
+    let (_dir, path) = place();
+    let store = open(&path);
+    let log = store.create_topic("events", TopicOptions::new()).unwrap().partition(0).unwrap();
+    // Bytes of the file, and of batches in it.
+    let sizes = || {
+        let segment = log.segments().unwrap().pop().unwrap();
+        (std::fs::metadata(&segment.path).unwrap().len(), segment.size_bytes)
+    };
+    for _ in 0..3 {
+        append(&log, "synced");
+    }
+    let (file, batches) = sizes();
+    assert!(file > batches && file <= 8192, "{file} {batches}");
+    for _ in 0..500 {
+        log.append(Batch::of([Record::new().value("written")]), Durability::Written).unwrap();
+    }
+    let (file, batches) = sizes();
+    assert!(batches > 20_000);
+    assert_eq!(file, batches);
+    append(&log, "synced");
+    append(&log, "synced");
+    append(&log, "synced");
+    let (file, batches) = sizes();
+    assert!(file > batches, "{file} {batches}");
+    let path_of_segment = log.segments().unwrap().pop().unwrap().path;
+    store.close().unwrap();
+    assert_eq!(std::fs::metadata(path_of_segment).unwrap().len(), batches);
+    let log = open_read_only(&path).log("events", 0).unwrap();
+    assert_eq!(log.log_end_offset().unwrap(), 506);
+}
+
+#[test]
 fn offsets_that_are_not_there_are_out_of_range() {
     let (_dir, path) = place();
     let store = open(&path);
