@@ -34,12 +34,6 @@ where
         }
     }
 
-    #[cold]
-    #[inline(never)]
-    fn put_large(self, most: usize, out: &mut Room) -> bool {
-        out.append(|out| self.put_any(most, out))
-    }
-
     /// The same, if it has no headers and its numbers are small; else nothing is written.
     #[expect(clippy::inline_always, reason = "see `Parts::put`")]
     #[inline(always)]
@@ -78,6 +72,12 @@ where
         *put_behind(room, 0, value)?.first_mut()? = 0;
         out.take(len);
         Some(true)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_large(self, most: usize, out: &mut Room) -> bool {
+        out.append(|out| self.put_any(most, out))
     }
 
     fn put_any(self, most: usize, out: &mut Vec<u8>) -> bool {

@@ -24,9 +24,9 @@ mod rebuild;
 #[expect(clippy::module_inception, reason = "it holds a record, as the others hold theirs")]
 mod record;
 mod rewrite;
-mod room;
 #[cfg(test)]
 mod rewrite_tests;
+mod room;
 mod upgrade;
 
 pub use attributes::{Attributes, TimestampType};

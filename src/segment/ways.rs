@@ -66,15 +66,19 @@ impl Stretch {
         self.before + 1 + (offsets + WAYS as i64 - 1) / WAYS as i64
     }
 
+    /// Bytes between the beginnings of the two batches: no more than a way can lead over.
+    fn bytes(&self) -> i64 {
+        i64::from(self.behind.position) - self.position as i64
+    }
+
     /// Bytes from its beginning up to the last batch, and that one's header.
     fn whole_bytes(&self) -> usize {
-        (u64::from(self.behind.position) - self.position) as usize + HEADER_LEN
+        self.bytes() as usize + HEADER_LEN
     }
 
     /// Bytes of a batch, if each holds one record and all are equally long.
     fn mean_bytes(&self) -> usize {
-        (i64::from(self.behind.position) - self.position as i64) as usize
-            / usize::try_from(self.offsets()).unwrap_or(usize::MAX).max(1)
+        (self.bytes() / self.offsets()) as usize
     }
 
     /// The ways to the parts, which begin in `bytes`: all of it. Where offsets are left out, the batch
@@ -117,9 +121,8 @@ impl Stretch {
         let bytes = known.map_or_else(
             || {
                 // As if all were equally long, and a little more.
-                let all = i64::from(self.behind.position) - self.position as i64;
                 let some = wanted - self.first_of(part) + 1;
-                let likely = all.saturating_mul(some) / self.offsets();
+                let likely = self.bytes().saturating_mul(some) / self.offsets();
                 (likely + likely / 8) as usize + HEADER_LEN
             },
             |to| usize::from(to - from),

@@ -146,14 +146,6 @@ impl Subject for Limit {
 struct Whole(PathBuf);
 
 impl Stored for Whole {
-    fn scan(&mut self) -> usize {
-        0
-    }
-
-    fn get(&mut self, _number: u64) -> usize {
-        0
-    }
-
     fn open(&mut self) -> Option<Duration> {
         let started = Instant::now();
         read_and_sum(&File::open(&self.0).expect("strandline's log"), &mut vec![0; 256 << 10]);

@@ -65,7 +65,7 @@ fn main() {
         partitions = vec![1_000, 10_000];
     }
     println!("\n**memory**\n\n| | is | asked |\n|---|---:|---:|");
-    // As much as a fetch brings by default, and less.
+    // As much as a fetch brings by default, and more.
     for (readers, kibibytes) in [(0, 256), (16, 256), (16, 1024)] {
         appended_and_read(&dir, readers, kibibytes);
     }

@@ -154,14 +154,6 @@ impl Subject for Peer {
 struct Crashed(String);
 
 impl Stored for Crashed {
-    fn scan(&mut self) -> usize {
-        0
-    }
-
-    fn get(&mut self, _number: u64) -> usize {
-        0
-    }
-
     fn open(&mut self) -> Option<Duration> {
         Some(Duration::from_nanos(ask(&["recover", &self.0])?[0]))
     }

@@ -131,14 +131,6 @@ impl Subject for Strandline {
 }
 
 impl Stored for Crashed {
-    fn scan(&mut self) -> usize {
-        0
-    }
-
-    fn get(&mut self, _number: u64) -> usize {
-        0
-    }
-
     fn open(&mut self) -> Option<Duration> {
         let started = Instant::now();
         let store = Store::options().housekeeping(false).open(&self.0).expect("a store");
